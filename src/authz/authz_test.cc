@@ -1,0 +1,215 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "authz/gate.h"
+#include "authz/policy.h"
+#include "base/thread.h"
+
+namespace understudy::authz {
+namespace {
+
+class TempFile {
+ public:
+  TempFile() {
+    char name[] = "/tmp/understudy-authz-XXXXXX";
+    folder_ = mkdtemp(name);
+  }
+  ~TempFile() { std::filesystem::remove_all(folder_); }
+  std::string path() const { return folder_ + "/users"; }
+  void write(const std::string& text) const { std::ofstream(path()) << text; }
+  std::string read() const {
+    std::ostringstream text;
+    text << std::ifstream(path()).rdbuf();
+    return text.str();
+  }
+
+ private:
+  std::string folder_;
+};
+
+ErrorCode code_of(const Result<Role>& result) {
+  return result ? ErrorCode::failed : result.error().code();
+}
+
+TEST(PasswordFile, KnowsItsUsersAndNobodyElse) {
+  const TempFile file;
+  ASSERT_TRUE(set_user(file.path(), "ada", Role::operator_, "correct horse"));
+  ASSERT_TRUE(set_user(file.path(), "DOM\\bob", Role::reader, "battery staple"));
+  struct stat info {};
+  ASSERT_EQ(stat(file.path().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_THAT(file.read(), testing::HasSubstr("ada:operator:$argon2id$v=19$m=19456,t=2,p=1$"));
+  PasswordFile passwords(file.path());
+  EXPECT_EQ(passwords.verify("ada", "correct horse"), Role::operator_);
+  EXPECT_EQ(passwords.verify("DOM\\bob", "battery staple"), Role::reader);
+  for (const auto& [name, password] :
+       std::initializer_list<std::pair<std::string, std::string>>{{"ada", "battery staple"},
+                                                                  {"ada", ""},
+                                                                  {"Ada", "correct horse"},
+                                                                  {"", ""},
+                                                                  {"eve", "nobody has this password"},
+                                                                  {"ada", std::string("correct horse\0", 14)},
+                                                                  {"ada", std::string(100000, 'x')}})
+    EXPECT_EQ(code_of(passwords.verify(name, password)), ErrorCode::unauthenticated) << name;
+}
+
+TEST(PasswordFile, ComputesASuccessOnceAndAFailureEachTime) {
+  const TempFile file;
+  ASSERT_TRUE(set_user(file.path(), "ada", Role::reader, "correct horse"));
+  PasswordFile passwords(file.path());
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(passwords.verify("ada", "correct horse"));
+  EXPECT_EQ(passwords.computed(), 1u);
+  EXPECT_FALSE(passwords.verify("ada", "wrong horse"));
+  EXPECT_FALSE(passwords.verify("ada", "wrong horse"));
+  EXPECT_FALSE(passwords.verify("eve", "wrong horse"));  // an unknown name costs as much as a wrong password
+  EXPECT_EQ(passwords.computed(), 4u);
+}
+
+TEST(PasswordFile, FollowsTheFile) {
+  const TempFile file;
+  PasswordFile passwords(file.path());
+  EXPECT_FALSE(passwords.verify("ada", "correct horse"));
+  ASSERT_TRUE(set_user(file.path(), "ada", Role::reader, "correct horse"));
+  EXPECT_EQ(passwords.verify("ada", "correct horse"), Role::reader);
+  ASSERT_TRUE(set_user(file.path(), "ada", Role::administrator, "another horse"));
+  EXPECT_FALSE(passwords.verify("ada", "correct horse"));  // remembered, but for the old password only
+  EXPECT_EQ(passwords.verify("ada", "another horse"), Role::administrator);
+  ASSERT_TRUE(remove_user(file.path(), "ada"));
+  EXPECT_FALSE(passwords.verify("ada", "another horse"));
+  EXPECT_EQ(remove_user(file.path(), "ada").error().code(), ErrorCode::not_found);
+}
+
+TEST(PasswordFile, BrokenFileLetsNobodyInAndIsNotRewritten) {
+  const TempFile file;
+  ASSERT_TRUE(set_user(file.path(), "ada", Role::reader, "correct horse"));
+  const std::string good = file.read();
+  PasswordFile passwords(file.path());
+  for (const std::string bad :
+       {"eve:god:$argon2id$x\n", "eve:reader:plain\n", "eve\n", ":reader:$argon2id$x\n", "eve:reader\n"}) {
+    file.write(good + bad);
+    EXPECT_FALSE(passwords.verify("ada", "correct horse")) << bad;
+    EXPECT_FALSE(set_user(file.path(), "bob", Role::reader, "battery staple")) << bad;
+    EXPECT_EQ(file.read(), good + bad);
+  }
+  file.write("# users\n\n" + good);
+  EXPECT_TRUE(passwords.verify("ada", "correct horse"));
+  ASSERT_TRUE(set_user(file.path(), "bob", Role::reader, "battery staple"));
+  EXPECT_THAT(file.read(), testing::StartsWith("# users\n\n"));
+}
+
+TEST(PasswordFile, RefusesBadNamesAndPasswords) {
+  const TempFile file;
+  for (const char* name : {"", "a b", "a:b", "#a", "a\nb"})
+    EXPECT_FALSE(set_user(file.path(), name, Role::reader, "correct horse")) << name;
+  EXPECT_FALSE(set_user(file.path(), "ada", Role::reader, "short"));
+  EXPECT_FALSE(set_user(file.path(), "ada", Role::reader, std::string(kMostPassword + 1, 'x')));
+}
+
+TEST(PasswordFile, ManyAtOnce) {
+  const TempFile file;
+  ASSERT_TRUE(set_user(file.path(), "ada", Role::reader, "correct horse"));
+  PasswordFile passwords(file.path());
+  std::atomic<int> good = 0;
+  {
+    std::vector<Thread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back("login", [&, i] {
+        good += passwords.verify("ada", i % 2 ? "correct horse" : "wrong horse") ? 1 : 0;
+      });
+  }
+  EXPECT_EQ(good, 4);
+}
+
+constexpr std::string_view kThumbprint = "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF";
+
+TEST(CertificateMap, ThumbprintGoesBeforeName) {
+  const std::string text = "# who\n cn:ops-laptop ops operator\r\nsha256:" + std::string(kThumbprint) +
+                           "\tada administrator # her card\n";
+  const auto map = CertificateMap::parse(text, "certificates.map");
+  ASSERT_TRUE(map) << map.error().text();
+  EXPECT_EQ(map->find(kThumbprint, "ops-laptop")->name, "ada");
+  EXPECT_EQ(map->find("FF", "ops-laptop")->role, Role::operator_);
+  EXPECT_FALSE(map->find("FF", "OPS-LAPTOP"));
+  EXPECT_FALSE(map->find("", ""));
+}
+
+TEST(CertificateMap, RefusesWhatItDoesNotUnderstand) {
+  for (const char* bad :
+       {"cn:a b", "cn: a reader", "sha256:00 a reader", "cn:a b god", "cn:a b reader more", "a b reader"}) {
+    const auto map = CertificateMap::parse(std::string("cn:x y reader\n") + bad, "certificates.map");
+    ASSERT_FALSE(map) << bad;
+    EXPECT_THAT(map.error().message(), testing::HasSubstr("certificates.map line 2"));
+  }
+}
+
+class GateTest : public testing::Test {
+ protected:
+  GateTest() {
+    EXPECT_TRUE(set_user(file_.path(), "ada", Role::operator_, "pass:word"));
+    gate_.emplace(std::make_unique<PasswordFile>(file_.path()),
+                  *CertificateMap::parse("cn:ops ops-card reader", "map"));
+  }
+  TempFile file_;
+  std::optional<Gate> gate_;
+};
+
+TEST_F(GateTest, EachKindOfProof) {
+  Evidence evidence;
+  evidence.from = "192.0.2.7:1234";
+  EXPECT_FALSE(gate_->identify(evidence));
+  evidence.authorization = "basic YWRhOnBhc3M6d29yZA==";  // ada:pass:word
+  EXPECT_EQ(gate_->identify(evidence), Identity("ada", Role::operator_, "basic", "192.0.2.7:1234"));
+  evidence.certificate_thumbprint = "FF";
+  evidence.certificate_common_name = "ops";
+  EXPECT_EQ(gate_->identify(evidence)->name, "ada");
+  evidence.authorization.clear();
+  EXPECT_EQ(gate_->identify(evidence), Identity("ops-card", Role::reader, "certificate", "192.0.2.7:1234"));
+  evidence.authorization = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+  EXPECT_TRUE(gate_->identify(evidence));
+  evidence.certificate_common_name = "stranger";
+  EXPECT_EQ(gate_->identify(evidence).error().code(), ErrorCode::unauthenticated);
+}
+
+TEST_F(GateTest, BadHeadersAreRefusedEvenWithAGoodCertificate) {
+  Evidence evidence;
+  evidence.certificate_thumbprint = "FF";
+  evidence.certificate_common_name = "ops";
+  for (const std::string bad :
+       {"Basic", "Basic !!!!", "Basic YWRh", "Basic YWRhOndyb25n", "Negotiate abc", "Bearer x", "Basic "}) {
+    evidence.authorization = bad;
+    EXPECT_FALSE(gate_->identify(evidence)) << bad;
+  }
+}
+
+TEST_F(GateTest, OnlyRootOnTheUnixSocket) {
+  Evidence evidence;
+  evidence.from = "unix";
+  evidence.unix_uid = 0;
+  EXPECT_EQ(gate_->identify(evidence), Identity("root", Role::administrator, "unix", "unix"));
+  evidence.unix_uid = 1000;
+  evidence.authorization = "Basic YWRhOnBhc3M6d29yZA==";
+  EXPECT_FALSE(gate_->identify(evidence));
+}
+
+TEST(Policy, EachRoleHasItsVerbs) {
+  const auto allowed = [](Role role, std::string_view method) {
+    return permit(role, method.empty(), "Msvm_ReplicationService", method).has_value();
+  };
+  for (const Role role : {Role::reader, Role::operator_, Role::administrator}) {
+    EXPECT_TRUE(allowed(role, ""));
+    EXPECT_TRUE(allowed(role, "GetReplicationStatistics"));
+    EXPECT_EQ(allowed(role, "initiatefailover"), role >= Role::operator_);
+    EXPECT_EQ(allowed(role, "RequestReplicationStateChangeEx"), role >= Role::operator_);
+    EXPECT_EQ(allowed(role, "RemoveReplicationRelationship"), role == Role::administrator);
+    EXPECT_EQ(allowed(role, "AMethodOfTomorrow"), role == Role::administrator);
+  }
+  EXPECT_EQ(permit(Role::reader, false, "C", "CommitFailover").error().code(), ErrorCode::access_denied);
+}
+
+}  // namespace
+}  // namespace understudy::authz

@@ -1,0 +1,78 @@
+#include "authz/gate.h"
+
+#include <strings.h>
+
+#include <array>
+
+namespace understudy::authz {
+namespace {
+
+constexpr std::string_view kBasic = "Basic ";
+constexpr std::string_view kMutual = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+constexpr size_t kMostAuthorization = 1024;
+
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.size() >= start.size() && strncasecmp(text.data(), start.data(), start.size()) == 0;
+}
+
+int base64_digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  return c == '/' ? 63 : -1;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const int digit = base64_digit(c);
+    if (digit < 0) return std::nullopt;
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 0xff);
+  }
+  return bytes;
+}
+
+tl::unexpected<Error> unknown(std::string why) {
+  return fail(ErrorCode::unauthenticated, std::move(why));
+}
+
+}  // namespace
+
+Gate::Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates)
+    : passwords_(std::move(passwords)), certificates_(std::move(certificates)) {}
+
+Result<Identity> Gate::identify(const Evidence& evidence) const {
+  if (evidence.unix_uid) {
+    if (*evidence.unix_uid != 0) return unknown("only root may use the local socket");
+    return Identity("root", Role::administrator, "unix", evidence.from);
+  }
+  const std::string_view authorization = evidence.authorization;
+  if (starts_with(authorization, kBasic)) {
+    if (!passwords_) return unknown("passwords are not accepted here");
+    if (authorization.size() > kMostAuthorization) return unknown("the Authorization header is too long");
+    const auto pair = decode_base64(authorization.substr(kBasic.size()));
+    const size_t colon = pair ? pair->find(':') : std::string::npos;
+    if (colon == std::string::npos) return unknown("the Authorization header is not base64 of name:password");
+    const std::string name = pair->substr(0, colon);
+    US_TRY(const Role role, passwords_->verify(name, std::string_view(*pair).substr(colon + 1)));
+    return Identity(name, role, "basic", evidence.from);
+  }
+  if (!authorization.empty() && authorization != kMutual) return unknown("this way to log in is not offered");
+  if (evidence.certificate_thumbprint.empty())
+    return unknown("neither a password nor a client certificate came");
+  const auto known = certificates_.find(evidence.certificate_thumbprint, evidence.certificate_common_name);
+  if (!known)
+    return fail(ErrorCode::unauthenticated,
+                "the certificate of '" + evidence.certificate_common_name + "' (" +
+                    evidence.certificate_thumbprint + ") is not in the certificate map",
+                "add a line to certificates.map");
+  return Identity(known->name, known->role, "certificate", evidence.from);
+}
+
+}  // namespace understudy::authz

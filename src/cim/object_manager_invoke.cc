@@ -1,0 +1,92 @@
+// Method calls: what the schema alone can check, before and after the provider.
+#include "base/assert.h"
+#include "base/log.h"
+#include "cim/fault.h"
+#include "cim/object_manager.h"
+#include "cim/typed.h"
+
+namespace understudy::cim {
+namespace {
+
+// One element of the body: text to the declared type, an endpoint reference as it is.
+Result<Value::Scalar> typed_scalar(const ParameterDecl& decl, const Value::Scalar& given) {
+  if (const auto* text = std::get_if<std::string>(&given)) return scalar_from_text(decl.type, *text);
+  if (fits(decl.type, given)) return given;
+  return fail(ErrorCode::wrong_type, "expected a value of type " + std::string(type_name(decl.type)));
+}
+
+// <p:SnapshotSettingData/> means the same as xsi:nil for what has no empty value.
+bool empty_element(const ParameterDecl& decl, const Value& given) {
+  if (decl.array || (decl.type != Type::reference && decl.type != Type::datetime)) return false;
+  const auto text = given.text();
+  return text && text->find_first_not_of(" \t\r\n") == std::string::npos;
+}
+
+Result<Value> typed_value(const ParameterDecl& decl, const Value& given) {
+  if (given.null() || empty_element(decl, given)) return Value();
+  std::vector<Value::Scalar> elements;
+  if (given.is_array())
+    elements = *given.array();
+  else
+    elements.push_back(*given.scalar());
+  if (!decl.array && elements.size() != 1) return fail(ErrorCode::wrong_type, "expected one value");
+  for (Value::Scalar& element : elements) {
+    US_TRY(Value::Scalar typed, typed_scalar(decl, element));
+    element = std::move(typed);
+  }
+  if (decl.array) return Value(std::move(elements));
+  return std::visit([](const auto& v) { return Value(v); }, elements.front());
+}
+
+Outcome<Instance> typed_parameters(const MethodDecl& method, const Instance& given) {
+  Instance result{given.class_name()};
+  for (const auto& [name, value] : given.properties()) {
+    const ParameterDecl* decl = method.parameter(name);
+    const bool only_out = decl && !decl->in;
+    if (only_out && value.null()) continue;
+    if (!decl || only_out)
+      return body_fault("method " + std::string(method.name) + " takes no parameter " + name.substr(0, 64));
+    auto typed = typed_value(*decl, value);
+    if (!typed) return body_fault("parameter " + std::string(decl->name) + ": " + typed.error().message());
+    result.set(decl->name, std::move(*typed));
+  }
+  return result;
+}
+
+}  // namespace
+
+Outcome<Response> ObjectManager::serve(const Context& context, const InvokeRequest& request) const {
+  if (auto allowed = allow(context, Right::execute, request.path.class_name, request.method); !allowed)
+    return pass_on(std::move(allowed.error()));
+  const ClassDecl* named = find_class(request.path.class_name);
+  if (!named) return unknown_class_fault(request.path.class_name);
+  if (!named->method(request.method))
+    return fault(Error(ErrorCode::not_supported, "class " + std::string(named->name) + " has no method " +
+                                                     request.method.substr(0, 64)),
+                 "a:ActionNotSupported");
+  US_FAULT_TRY(const Item target, resolve(context, request.path));
+  const MethodDecl& method = *find_class(target.path.class_name)->method(request.method);
+  US_FAULT_TRY(const Instance parameters, typed_parameters(method, request.parameters));
+
+  const auto provider = providers_.find(target.path.class_name);
+  US_ASSERT(provider != providers_.end());  // a provider gives instances of its own class
+  auto result = provider->second->invoke(context, target.path, target.instance, method.name, parameters);
+  // A method that fails is not a fault: the client reads the ReturnValue, the operator the log.
+  InvokeResult answer;
+  if (result) {
+    answer = std::move(*result);
+  } else {
+    answer.return_value = error_info(result.error().code()).cim_return;
+    answer.error = result.error();
+  }
+  log_info("cim", "method called",
+           {{"class", target.path.class_name},
+            {"method", method.name},
+            {"caller", context.caller.name},
+            {"from", context.caller.from},
+            {"return", answer.return_value},
+            {"error", result ? std::string() : result.error().text()}});
+  return Response{{}, std::move(answer)};
+}
+
+}  // namespace understudy::cim

@@ -1,0 +1,91 @@
+// The seam between the front (who is calling, HTTP, XML) and the object manager: values, both ways, with an
+// encoding possible for each. The front has proven the identity before it makes a Request; the object manager
+// checks the right to the operation before it looks at anything else.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "cim/value.h"
+
+namespace understudy::cim {
+
+// Who calls, as the front proved it. There is no default identity: a Caller exists or it does not.
+struct Caller {
+  std::string name;    // user of the password file, name of the certificate, "root" on the unix socket
+  std::string method;  // "basic", "certificate", "unix"
+  std::string from;    // peer address, or "unix"
+  std::string role;    // "reader", "operator" or "administrator", as authz/ says it for this name
+};
+
+struct GetRequest {
+  ObjectPath path;  // keys as given: may be partial, see ObjectManager
+};
+struct Filter {
+  enum class Kind : uint8_t { none, wql, association, selector };
+  Kind kind = Kind::none;
+  std::string wql;  // SELECT, ASSOCIATORS OF or REFERENCES OF text
+  // association dialect
+  bool references =
+      false;  // AssociationInstances (the links) instead of AssociatedInstances (the far objects)
+  ObjectPath object;
+  std::string association_class, role, result_class, result_role;
+  std::vector<std::string> include_properties;
+  // selector dialect
+  std::map<std::string, std::string, NameLess> selectors;
+};
+struct EnumerateRequest {
+  std::string class_name;  // "*" when the filter names the class
+  Filter filter;
+};
+struct InvokeRequest {
+  ObjectPath path;
+  std::string method;
+  Instance parameters;  // class_name is "METHOD_INPUT"; embedded instances still as CIM-XML text
+};
+using Request = std::variant<GetRequest, EnumerateRequest, InvokeRequest>;
+
+// One instance with its full path. `selected` is not empty when a SELECT list restricts what is written out.
+struct Item {
+  ObjectPath path;
+  Instance instance;
+  std::vector<std::string> selected;
+};
+struct InvokeResult {
+  uint32_t return_value = 0;
+  Instance out;  // out parameters by name
+  // Why the method refused: travels as a SOAP header of our own beside the documented ReturnValue, which says
+  // no more than a number. Clients that do not know the header skip it.
+  std::optional<Error> error;
+};
+struct Response {
+  std::vector<Item> items;  // Get: one; Enumerate: all
+  std::optional<InvokeResult> invoked;
+};
+
+// A request that has no answer: becomes a WS-Man fault. `detail` is the last part of the fault detail URI
+// ("InvalidResourceURI", "InsufficientSelectors", ...), may be empty; `subcode` overrides the row of
+// errors.def
+// ("w:InvalidSelectors", "n:CannotProcessFilter", ...), may be empty.
+struct Fault {
+  Error error;
+  std::string subcode;
+  std::string detail;
+};
+
+template <class T>
+using Outcome = tl::expected<T, Fault>;
+
+// What the front calls. Thread-safe; blocks at most limits::kMethodReply.
+class Dispatcher {
+ public:
+  virtual ~Dispatcher() = default;
+  virtual Outcome<Response> handle(const Caller& caller, const Request& request) = 0;
+};
+
+}  // namespace understudy::cim

@@ -1,0 +1,46 @@
+// All commands of `understudy`. Each is a function of a session and its arguments; its output goes to the
+// session.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/session.h"
+
+namespace understudy::cli {
+
+std::span<const Command> all_commands();
+std::span<const Option> global_options();
+
+// server_commands.cc
+Status server_enable(Session& session, const Arguments& arguments);
+Status server_show(Session& session, const Arguments& arguments);
+Status authorize(Session& session, const Arguments& arguments);
+Status authorizations(Session& session, const Arguments& arguments);
+// replication_commands.cc
+Status enable(Session& session, const Arguments& arguments);
+Status start(Session& session, const Arguments& arguments);
+// show_commands.cc
+Status list(Session& session, const Arguments& arguments);
+Status show(Session& session, const Arguments& arguments);
+// failover_command.cc
+Status failover(Session& session, const Arguments& arguments);
+// job_commands.cc
+Status job_list(Session& session, const Arguments& arguments);
+Status job_show(Session& session, const Arguments& arguments);
+// vm_commands.cc
+Status vm_start(Session& session, const Arguments& arguments);
+Status vm_stop(Session& session, const Arguments& arguments);
+// local_commands.cc
+Status certificate_authority(Session& session, const Arguments& arguments);
+Status certificate_host(Session& session, const Arguments& arguments);
+Status certificate_show(Session& session, const Arguments& arguments);
+Status user_add(Session& session, const Arguments& arguments);
+
+// The whole program: parses, runs, prints what went wrong, and gives the exit code.
+using OpenManagement =
+    std::function<Result<std::unique_ptr<Management>>(const Arguments& arguments, const Console& console)>;
+int run(const std::vector<std::string>& words, Console& console, Waiter& waiter, const OpenManagement& open);
+
+}  // namespace understudy::cli

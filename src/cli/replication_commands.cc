@@ -1,0 +1,131 @@
+// Enabling replication and the first copy.
+#include <algorithm>
+
+#include "cim/embedded.h"
+#include "cli/commands.h"
+#include "cli/text.h"
+
+namespace understudy::cli {
+namespace {
+
+constexpr uint64_t kFirstCopy = 116;  // Msvm_ConcreteJob.JobType
+
+// IncludedDisks for these targets.
+Result<cim::Value> disks_value(Management& management, const cim::Instance& status, const std::string& list) {
+  US_TRY(const auto targets, comma_list("--disks", list));
+  const std::string vm = cell(status, "VirtualSystemIdentifier");
+  US_TRY(const auto disks,
+         management.enumerate("SELECT * FROM Msvm_StorageAllocationSettingData WHERE InstanceID LIKE "
+                              "'Microsoft:" +
+                              vm + "%'"));
+  std::vector<cim::Value::Scalar> ids;
+  std::string known;
+  for (const cim::Instance& disk : disks) known += (known.empty() ? "" : ", ") + cell(disk, "Address");
+  for (const std::string& target : targets) {
+    const auto disk =
+        std::ranges::find_if(disks, [&](const cim::Instance& d) { return cell(d, "Address") == target; });
+    if (disk == disks.end() && !disks.empty())
+      return fail(ErrorCode::not_found,
+                  "VM '" + cell(status, "ElementName") + "' has no disk '" + target + "'",
+                  "its disks are: " + known);
+    // The host may not list the disks of a VM that is not replicated; it knows them all the same.
+    ids.emplace_back(disk == disks.end() ? "Microsoft:" + vm + "\\" + target : cell(*disk, "InstanceID"));
+  }
+  return cim::Value(std::move(ids));
+}
+
+Result<cim::Instance> settings_from(Session& session, const Arguments& arguments,
+                                    const cim::Instance& status) {
+  cim::Instance s("Msvm_ReplicationSettingData");
+  US_TRY(const HostAndPort to, parse_host(arguments.text("to")));
+  s.set("RecoveryConnectionPoint", to.host).set("AuthenticationType", 2U);
+  if (to.port != 0) s.set("RecoveryServerPortNumber", to.port);
+  if (arguments.has("interval")) {
+    US_TRY(const uint64_t interval, arguments.number("interval", 30, 900));
+    s.set("ReplicationInterval", interval);
+  }
+  if (arguments.has("history")) {
+    US_TRY(const uint64_t history, arguments.number("history", 0, 24));
+    s.set("RecoveryHistory", history);
+  }
+  if (arguments.has("certificate")) s.set("CertificateThumbPrint", arguments.text("certificate"));
+  if (arguments.has("disks")) {
+    US_TRY(cim::Value disks, disks_value(session.host(), status, arguments.text("disks")));
+    s.set("IncludedDisks", std::move(disks));
+  }
+  // What this command sets up heals by itself, at any time of the day.
+  s.set("AutoResynchronizeEnabled", true);
+  s.set("AutoResynchronizeIntervalStart", cim::DateTime::length(Duration{}));
+  s.set("AutoResynchronizeIntervalEnd", cim::DateTime::length(Duration::seconds(24 * 3600 - 1)));
+  return s;
+}
+
+// The running first copy of the VM, if there is one.
+Result<std::optional<Uuid>> first_copy_of(Management& management, const cim::Instance& status) {
+  US_TRY(const auto details,
+         management.enumerate(where("Understudy_ConcreteJobDetail", "VirtualSystemIdentifier",
+                                    cell(status, "VirtualSystemIdentifier"))));
+  for (const cim::Instance& detail : details) {
+    US_TRY(const Uuid id, Uuid::parse(cell(detail, "InstanceID")));
+    const auto view = find_job(management, id);
+    if (view && !view->finished() && view->job.get("JobType").number() == kFirstCopy)
+      return std::optional(id);
+  }
+  return std::optional<Uuid>();
+}
+
+Status start_first_copy(Session& session, const cim::Instance& status) {
+  const std::string name = cell(status, "ElementName");
+  cim::Instance in("INPUT");
+  in.set("ComputerSystem", vm_path(status)).set("InitialReplicationType", 1U);
+  if (!session.wait) return run_method(session, service_path(), "StartReplication", in, "");
+  US_TRY(const auto job, call(session.host(), service_path(), "StartReplication", in));
+  JsonObject result;
+  if (job) {
+    US_TRY(const JobView view, wait_for_job(session, *job));
+    result.set("job", to_json(view));
+  }
+  // The copy itself is a job of its own, that goes on in the background.
+  US_TRY(const auto copy, first_copy_of(session.host(), status));
+  if (copy) {
+    session.say("The first copy of '" + name + "' runs; Ctrl-C only ends this command.");
+    US_TRY(const JobView view, wait_for_job(session, *copy));
+    result.set("first_copy", to_json(view));
+  }
+  session.print("The first copy of '" + printable(name) + "' is complete.\n", result);
+  return {};
+}
+
+}  // namespace
+
+Status enable(Session& session, const Arguments& arguments) {
+  if (!arguments.has("to"))
+    return fail(ErrorCode::invalid_parameter, "'understudy enable' needs --to HOST[:PORT]",
+                "understudy enable --help");
+  US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  US_TRY(const cim::Instance settings, settings_from(session, arguments, status));
+  cim::Instance in("INPUT");
+  in.set("ComputerSystem", vm_path(status)).set("ReplicationSettingData", cim::format_embedded(settings));
+  const std::string name = cell(status, "ElementName");
+  const bool start_now = arguments.has("start");
+  if (start_now && !session.wait)
+    return fail(ErrorCode::invalid_parameter,
+                "--start needs to wait until replication is enabled: --no-wait is not possible");
+  if (!start_now)
+    return run_method(session, service_path(), "CreateReplicationRelationship", in,
+                      "Replication of '" + name + "' to " + arguments.text("to") +
+                          " is enabled. Next: understudy start " + name);
+  US_TRY(const auto job, call(session.host(), service_path(), "CreateReplicationRelationship", in));
+  if (job) {
+    US_CHECK(wait_for_job(session, *job));
+  }
+  session.say("Replication of '" + name + "' to " + arguments.text("to") + " is enabled.");
+  return start_first_copy(session, status);
+}
+
+Status start(Session& session, const Arguments& arguments) {
+  US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  return start_first_copy(session, status);
+}
+
+}  // namespace understudy::cli

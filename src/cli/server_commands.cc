@@ -1,0 +1,90 @@
+// What a host allows: the replication service and who may send.
+#include "cim/embedded.h"
+#include "cli/commands.h"
+#include "cli/text.h"
+
+namespace understudy::cli {
+namespace {
+
+cim::Instance with_embedded(const char* parameter, const cim::Instance& instance) {
+  return cim::Instance("INPUT").set(parameter, cim::format_embedded(instance));
+}
+
+Result<std::vector<cim::Instance>> entries_of(Management& management) {
+  return management.enumerate("Msvm_ReplicationAuthorizationSettingData");
+}
+
+Table entry_table(const std::vector<cim::Instance>& entries) {
+  Table table({"PRIMARY", "STORAGE", "TRUST GROUP"});
+  for (const cim::Instance& e : entries)
+    table.add(
+        {cell(e, "AllowedPrimaryHostSystem"), cell(e, "ReplicaStorageLocation"), cell(e, "TrustGroup")});
+  return table;
+}
+
+constexpr const char* kNobody =
+    "No primary host may send replicas here. Next: understudy authorize PRIMARY --storage DIR\n";
+
+}  // namespace
+
+Status server_enable(Session& session, const Arguments& arguments) {
+  cim::Instance settings("Msvm_ReplicationServiceSettingData");
+  settings.set("RecoveryServerEnabled", true).set("AllowedAuthenticationType", 2U);
+  if (arguments.has("port")) {
+    US_TRY(const uint64_t port, arguments.number("port", 1, 65535));
+    settings.set("HttpsPort", port);
+  }
+  if (arguments.has("certificate")) settings.set("CertificateThumbPrint", arguments.text("certificate"));
+  US_CHECK(run_method(session, service_path(), "ModifyServiceSettings",
+                      with_embedded("SettingData", settings), "This host receives replicas."));
+  US_TRY(const auto entries, entries_of(session.host()));
+  if (entries.empty()) session.say(kNobody);
+  return {};
+}
+
+Status server_show(Session& session, const Arguments&) {
+  Management& host = session.host();
+  US_TRY(const cim::Instance service, only(host, "Msvm_ReplicationService", "the replication service"));
+  US_TRY(const cim::Instance s, only(host, "Msvm_ReplicationServiceSettingData", "the service's settings"));
+  US_TRY(const auto entries, entries_of(host));
+  const bool enabled = s.get("RecoveryServerEnabled").boolean().value_or(false);
+  Fields fields;
+  fields.add("host", cell(service, "SystemName"));
+  fields.add("receives replicas", enabled ? "yes" : "no (understudy server enable)");
+  if (enabled) fields.add("port", cell(s, "HttpsPort"));
+  fields.add("certificate", cell(s, "CertificateThumbPrint"));
+  const auto* words = service.get("StatusDescriptions").array();
+  if (words && !words->empty())
+    if (const auto* text = std::get_if<std::string>(&words->front())) fields.add("listener", *text);
+  JsonObject object;
+  object.set("service", to_json(service));
+  object.set("settings", to_json(s));
+  object.set("authorizations", to_json(entries));
+  const Table table = entry_table(entries);
+  session.print(fields.text() + "\n" + (table.empty() ? kNobody : table.text()), object);
+  return {};
+}
+
+Status authorize(Session& session, const Arguments& arguments) {
+  if (!arguments.has("storage"))
+    return fail(ErrorCode::invalid_parameter, "'understudy authorize' needs --storage DIR",
+                "understudy authorize --help");
+  cim::Instance entry("Msvm_ReplicationAuthorizationSettingData");
+  entry.set("AllowedPrimaryHostSystem", arguments.argument(0));
+  entry.set("ReplicaStorageLocation", arguments.text("storage"));
+  if (arguments.has("trust-group")) entry.set("TrustGroup", arguments.text("trust-group"));
+  return run_method(
+      session, service_path(), "AddAuthorizationEntry", with_embedded("AuthorizationEntry", entry),
+      "'" + arguments.argument(0) + "' may send replicas to " + arguments.text("storage") + ".");
+}
+
+Status authorizations(Session& session, const Arguments&) {
+  US_TRY(const auto entries, entries_of(session.host()));
+  JsonObject object;
+  object.set("authorizations", to_json(entries));
+  const Table table = entry_table(entries);
+  session.print(table.empty() ? kNobody : table.text(), object);
+  return {};
+}
+
+}  // namespace understudy::cli

@@ -1,0 +1,189 @@
+// How replication stands.
+#include <algorithm>
+
+#include "cim/embedded.h"
+#include "cim/schema.h"
+#include "cli/commands.h"
+#include "cli/text.h"
+#include "wsman/xml.h"
+
+namespace understudy::cli {
+namespace {
+
+uint64_t number(const cim::Instance& instance, const char* property) {
+  return instance.get(property).number().value_or(0);
+}
+
+std::string age(const cim::Instance& status) {
+  const auto seconds = status.get("RecoveryPointAgeSeconds").number();
+  return seconds ? age_text(Duration::seconds(static_cast<int64_t>(*seconds))) : "-";
+}
+
+std::string state(const cim::Instance& status) {
+  if (number(status, "ReplicationMode") == 0) return "-";
+  const uint64_t total = number(status, "FirstCopyBytesTotal");
+  if (total > 0)
+    return "first copy " + std::to_string(number(status, "FirstCopyBytesDone") * 100 / total) + " %";
+  return lower_case(cell(status, "ReplicationStateText"));
+}
+
+std::string other_host(const cim::Instance& status) {
+  return cell(status, number(status, "ReplicationMode") == 1 ? "ReplicaHost" : "PrimaryHost");
+}
+
+std::string health_note(const cim::Instance& status) {
+  const std::string cause = cell(status, "HealthCause");
+  if (cause == "-") return {};
+  std::string note = lower_case(cell(status, "ReplicationHealthText")) + ": " + cause;
+  if (const std::string next = cell(status, "HealthNext"); next != "-") note += ". Next: " + next;
+  return note;
+}
+
+std::string power(const cim::Instance& system) {
+  switch (number(system, "EnabledState")) {
+    case 2:
+      return "on";
+    case 3:
+      return "off";
+    case 9:
+      return "paused";
+    default:
+      return "unknown";
+  }
+}
+
+std::string point_type(const cim::Instance& point) {
+  const std::string type = cell(point, "VirtualSystemType");
+  const size_t colon = type.rfind(':');
+  const std::string last = type.substr(colon == std::string::npos ? 0 : colon + 1);
+  if (last == "ApplicationConsistent") return "application consistent";
+  return last == "PlannedFailover" ? "planned failover" : "standard";
+}
+
+std::string disk_names(const cim::Instance& settings) {
+  std::string names;
+  const auto* disks = settings.get("IncludedDisks").array();
+  for (size_t i = 0; disks && i < disks->size(); ++i) {
+    const auto* text = std::get_if<std::string>(&(*disks)[i]);
+    if (!text) continue;
+    const auto disk = cim::parse_embedded([](std::string_view xml) { return wsman::parse_xml(xml); }, *text,
+                                          "CIM_StorageAllocationSettingData");
+    if (disk) names += (names.empty() ? "" : ", ") + cell(*disk, "Address");
+  }
+  return names;
+}
+
+struct Details {
+  cim::Instance status, system, settings;
+  std::vector<cim::Instance> points;  // oldest first
+  std::vector<cim::Instance> jobs;
+};
+
+Result<Details> details_of(Management& management, const std::string& name) {
+  Details d;
+  US_TRY(d.status, find_vm(management, name));
+  const std::string path = "ASSOCIATORS OF {" + vm_path(d.status).text() + "} WHERE AssocClass = ";
+  US_TRY(d.system,
+         only(management, where("Msvm_ComputerSystem", "Name", cell(d.status, "VirtualSystemIdentifier")),
+              "the VM"));
+  US_TRY(d.settings,
+         only(management, where("Msvm_ReplicationSettingData", "InstanceID", cell(d.status, "InstanceID")),
+              "its replication settings"));
+  US_TRY(d.points, management.enumerate(path + "Msvm_SnapshotOfVirtualSystem"));
+  US_TRY(d.jobs, management.enumerate(path + "Msvm_AffectedJobElement ResultClass = Msvm_ConcreteJob"));
+  return d;
+}
+
+// Ages by the server's clock: it says how old the newest point is.
+std::string point_age(const cim::Instance& point, const cim::Instance& status) {
+  const auto cut = point.get("CreationTime").datetime();
+  const auto newest = status.get("LastCutTime").datetime();
+  const auto seconds = status.get("RecoveryPointAgeSeconds").number();
+  if (!cut || !newest || !seconds) return "-";
+  return age_text(std::max(Duration{newest->us - cut->us} + Duration::seconds(static_cast<int64_t>(*seconds)),
+                           Duration{}));
+}
+
+std::string points_text(const Details& d) {
+  Table table({"RECOVERY POINT", "CUT", "AGE", "TYPE"});
+  for (auto point = d.points.rbegin(); point != d.points.rend(); ++point)
+    table.add({lower_case(cell(*point, "ConfigurationID")), time_text(point->get("CreationTime")),
+               point_age(*point, d.status), point_type(*point)});
+  return table.empty() ? "" : "\n" + table.text();
+}
+
+std::string jobs_text(const Details& d) {
+  Table table({"JOB", "STATE", "WHAT"});
+  for (const cim::Instance& job : d.jobs)
+    table.add({lower_case(cell(job, "InstanceID")),
+               lower_case(std::string(cim::value_name("Msvm_ConcreteJob", "JobState",
+                                                      static_cast<int64_t>(number(job, "JobState"))))),
+               cell(job, "Description")});
+  return table.empty() ? "" : "\n" + table.text();
+}
+
+std::string relationship_text(const Details& d) {
+  const cim::Instance& s = d.status;
+  Fields fields;
+  fields.add("vm", cell(s, "ElementName") + " (" + lower_case(cell(s, "VirtualSystemIdentifier")) + ")");
+  fields.add("power", power(d.system));
+  const bool replicated = number(s, "ReplicationMode") != 0;
+  fields.add("role", replicated ? lower_case(cell(s, "ReplicationModeText")) : "not replicated");
+  if (!replicated) return fields.text();
+  fields.add("state", state(s) + " (" + cell(s, "Phase") + ")");
+  fields.add("health", lower_case(cell(s, "ReplicationHealthText")));
+  fields.add("  because", cell(s, "HealthCause"));
+  fields.add("  next", cell(s, "HealthNext"));
+  fields.add("primary", cell(s, "PrimaryHost"));
+  fields.add("replica", cell(s, "ReplicaHost"));
+  fields.add("stored in", cell(s, "ReplicaDirectory"));
+  fields.add("interval", cell(s, "ReplicationInterval") + " s");
+  fields.add("disks", disk_names(d.settings));
+  if (const uint64_t total = number(s, "FirstCopyBytesTotal"); total > 0)
+    fields.add("first copy", bytes_text(number(s, "FirstCopyBytesDone")) + " of " + bytes_text(total));
+  if (age(s) != "-") fields.add("newest point", age(s) + " old, cut " + time_text(s.get("LastCutTime")));
+  fields.add("transferred", bytes_text(number(s, "TransferredBytes")) + " in " + cell(s, "CycleSuccesses") +
+                                " cycles; " + cell(s, "CycleFailures") + " failed, " +
+                                cell(s, "CycleMisses") + " missed");
+  if (const auto* warnings = s.get("Warnings").array())
+    for (const auto& warning : *warnings)
+      if (const auto* text = std::get_if<std::string>(&warning)) fields.add("warning", *text);
+  fields.add("last error", cell(s, "LastError"));
+  return fields.text();
+}
+
+}  // namespace
+
+Status list(Session& session, const Arguments&) {
+  US_TRY(const auto all, session.host().enumerate("Understudy_ReplicationStatus"));
+  Table table({"VM", "ROLE", "STATE", "HEALTH", "NEWEST POINT", "OTHER HOST"});
+  std::string notes;
+  for (const cim::Instance& s : all) {
+    const bool replicated = number(s, "ReplicationMode") != 0;
+    table.add({cell(s, "ElementName"), replicated ? lower_case(cell(s, "ReplicationModeText")) : "-",
+               state(s), replicated ? lower_case(cell(s, "ReplicationHealthText")) : "-", age(s),
+               other_host(s)});
+    if (const std::string note = health_note(s); !note.empty())
+      notes += printable(cell(s, "ElementName") + ": " + note) + "\n";
+  }
+  JsonObject object;
+  object.set("vms", to_json(all));
+  const std::string text =
+      table.empty() ? "No VM is defined on " + session.host().server() + ".\n" : table.text();
+  session.print(text + (notes.empty() ? "" : "\n" + notes), object);
+  return {};
+}
+
+Status show(Session& session, const Arguments& arguments) {
+  US_TRY(const Details d, details_of(session.host(), arguments.argument(0)));
+  JsonObject object;
+  object.set("status", to_json(d.status));
+  object.set("system", to_json(d.system));
+  object.set("settings", to_json(d.settings));
+  object.set("points", to_json(d.points));
+  object.set("jobs", to_json(d.jobs));
+  session.print(relationship_text(d) + points_text(d) + jobs_text(d), object);
+  return {};
+}
+
+}  // namespace understudy::cli

@@ -1,0 +1,184 @@
+// Method calls: what is refused and what starts a job.
+#include "core/rules.h"
+
+namespace understudy::core::rules {
+namespace {
+
+struct CallView {
+  CallId call = 0;
+  const CallFacts* facts = nullptr;
+};
+
+CallView call_of(const Event& event) {
+  if (const auto* e = std::get_if<CreateCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<StartCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<FailoverCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<PowerCall>(&event)) return {e->call, &e->facts};
+  US_ASSERT(false);
+  return {};
+}
+
+void refuse(Step& step, Error error) {
+  step.act(Reply{call_of(step.event()).call, tl::unexpected<Error>(std::move(error))});
+}
+
+void accept(Step& step, CallId call, const Uuid& job) {
+  step.persist();
+  step.act(Reply{call, std::optional<Uuid>(job)});
+}
+
+std::string vm_words(const State& state) { return "VM '" + state.name + "'"; }
+
+const char* role_words(const State& state) {
+  switch (mode_of(state)) {
+    case ReplicationMode::primary: return "this host is its primary";
+    case ReplicationMode::replica: return "this host keeps its replica";
+    default: return "it is not replicated on this host";
+  }
+}
+
+}  // namespace
+
+bool always(const Step&) { return true; }
+void nothing(Step&) {}
+
+bool hypervisor_unknown(const Step& step) { return call_of(step.event()).facts->hypervisor.has_value(); }
+void refuse_unavailable(Step& step) { refuse(step, *call_of(step.event()).facts->hypervisor); }
+
+bool busy(const Step& step) { return has_foreground_job(step.state()) || step.state().phase == Phase::preparing; }
+void refuse_busy(Step& step) {
+  std::string what = "the host is preparing its replica";
+  for (const Job& job : step.state().jobs)
+    if (!job.finished()) what = "'" + job.title + "' is running";
+  refuse(step, Error(ErrorCode::in_use, vm_words(step.state()) + " is in use: " + what,
+                     "wait for it: understudy show " + step.state().name));
+}
+
+void refuse_state(Step& step) {
+  const State& s = step.state();
+  std::string hint = "understudy show " + s.name;
+  std::string what;
+  if (std::holds_alternative<CreateCall>(step.event())) {
+    what = "replication can only be enabled for a VM that is not replicated; ";
+  } else if (std::holds_alternative<StartCall>(step.event())) {
+    what = "a first copy starts only from 'ready for replication'; ";
+    if (s.phase == Phase::none) hint = "understudy enable " + s.name + " --to REPLICA-HOST";
+  } else {
+    what = "a failover starts only on the replica host, from a replica that holds a complete point; ";
+    if (s.phase == Phase::waiting) what = "its first copy is not complete, there is nothing to fail over to; ";
+    if (s.phase == Phase::failed_over) what = "it is failed over already; ", hint = "understudy vm start " + s.name;
+    if (is_primary(s.phase)) hint = "run it on the replica host " + s.settings.recovery_connection_point;
+  }
+  refuse(step, Error(ErrorCode::invalid_state,
+                     vm_words(s) + ": " + what + role_words(s) + " (ReplicationState " +
+                         std::to_string(static_cast<int>(published_state(s))) + ")",
+                     hint));
+}
+
+bool power_is_so(const Step& step) {
+  const auto& call = step.as<PowerCall>();
+  const bool active = call.facts.vm.power != VmPower::off;
+  return call.on == active;
+}
+void refuse_power(Step& step) {
+  refuse(step, Error(ErrorCode::invalid_state, vm_words(step.state()) + (step.as<PowerCall>().on
+                                                   ? " runs already" : " is off already")));
+}
+
+bool start_is_held(const Step& step) {
+  const Phase phase = step.state().phase;
+  const bool replica = is_replica(phase) && phase != Phase::failed_over;
+  return step.as<PowerCall>().on && (replica || (phase == Phase::halted && step.state().failover));
+}
+void refuse_held(Step& step) {
+  const State& s = step.state();
+  if (is_primary(s.phase)) {
+    refuse(step, Error(ErrorCode::invalid_state,
+                       vm_words(s) + " is held: its replica on " + s.settings.recovery_host_system +
+                           " has been failed over, and only one copy may run",
+                       "understudy show " + s.name));
+    return;
+  }
+  refuse(step, Error(ErrorCode::invalid_state,
+                     vm_words(s) + " is a replica and held: it starts only after a failover",
+                     "understudy failover " + s.name));
+}
+
+void create(Step& step) {
+  const auto& call = step.as<CreateCall>();
+  State& s = step.state();
+  s.phase = Phase::creating;
+  s.name = call.facts.vm.name;
+  s.settings = call.settings;
+  s.definition = call.definition;
+  s.disks = call.disks;
+  s.lineage = {step.new_id(), 1, 0};
+  s.statistics = {};
+  s.statistics.since = step.now.wall;
+  const Uuid job = step.begin_job(JobType::create_relationship, "Enabling replication of " + s.name + " to " +
+                                                                    s.settings.recovery_connection_point).id;
+  accept(step, call.call, job);
+  prepare_peer(step);
+}
+
+void start_first_copy(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::idle;
+  Job& start = step.begin_job(JobType::start_replication, "Starting the first copy of " + s.name);
+  start.state = JobState::completed;
+  start.ended = step.now.wall;
+  const Uuid id = start.id;
+  step.begin_job(JobType::send_initial, "First copy of " + s.name + " to " + s.settings.recovery_connection_point);
+  accept(step, step.as<StartCall>().call, id);
+  step.arm({});
+}
+
+bool point_unknown(const Step& step) {
+  const auto& call = step.as<FailoverCall>();
+  if (!call.point) return call.points.empty();
+  for (const RecoveryPoint& point : call.points)
+    if (point.id == *call.point) return false;
+  return true;
+}
+void refuse_point(Step& step) {
+  const auto& call = step.as<FailoverCall>();
+  refuse(step, Error(ErrorCode::invalid_parameter,
+                     vm_words(step.state()) + ": " + (call.point ? "no recovery point " + call.point->lower()
+                                                                 : std::string("no recovery point is listed")),
+                     "understudy show " + step.state().name));
+}
+
+void begin_failover(Step& step) {
+  const auto& call = step.as<FailoverCall>();
+  State& s = step.state();
+  s.phase = Phase::stopping;
+  Failover failover;
+  if (call.point) failover.point = *call.point;
+  failover.generation = s.lineage.generation + 1;
+  failover.primary_running = call.primary_running.value_or(false);
+  s.failover = failover;
+  Job& job = step.begin_job(JobType::initiate_failover, "Failover of " + s.name);
+  if (failover.primary_running) job.title += " while the primary answers and runs this VM";
+  accept(step, call.call, job.id);
+  stop_receiving(step);
+}
+
+void change_power(Step& step) {
+  const auto& call = step.as<PowerCall>();
+  State& s = step.state();
+  if (s.name.empty()) s.name = call.facts.vm.name;
+  const Uuid job = step.begin_job(JobType::request_state_change, (call.on ? "Starting " : "Stopping ") + s.name).id;
+  accept(step, call.call, job);
+  const ActionId id = step.run().power = step.new_action();
+  step.act(ChangePower{id, call.on});
+}
+
+void power_changed(Step& step) {
+  const auto& done = step.as<PowerChanged>();
+  if (done.id != step.run().power) return;
+  step.run().power = 0;
+  step.end_job(JobType::request_state_change, done.status);
+  step.persist();
+}
+
+}  // namespace understudy::core::rules

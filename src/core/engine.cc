@@ -1,0 +1,90 @@
+#include "core/engine.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/step.h"
+#include "core/transitions.h"
+
+namespace understudy::core {
+namespace {
+
+// Finished jobs go after five minutes, and the oldest earlier when there are too many.
+void prune_jobs(State& state, Wall now) {
+  std::erase_if(state.jobs, [&](const Job& job) {
+    return job.finished() && (now - job.ended > limits::kJobKept || now < job.ended);
+  });
+  while (state.jobs.size() > limits::kMostJobsKept) {
+    const auto oldest = std::find_if(state.jobs.begin(), state.jobs.end(), [](const Job& j) { return j.finished(); });
+    if (oldest == state.jobs.end()) break;
+    state.jobs.erase(oldest);
+  }
+}
+
+}  // namespace
+
+Actions Engine::step(const Event& event, Now now) {
+  Step step(*this, event, now);
+  prune_jobs(state_, now.wall);
+  for (const Transition& row : transitions()) {
+    if (row.from && *row.from != state_.phase) continue;
+    if (row.event != event.index() || !row.guard(step)) continue;
+    const Phase before = state_.phase;
+    row.rule(step);
+    US_ASSERT(state_.phase == row.to.value_or(before));
+    break;
+  }
+  return std::move(step.actions);
+}
+
+Job& Step::begin_job(JobType type, std::string title) {
+  Job job;
+  job.id = new_id();
+  job.type = type;
+  job.title = std::move(title);
+  job.submitted = now.wall;
+  state().jobs.push_back(std::move(job));
+  return state().jobs.back();
+}
+
+Job* Step::running_job(JobType type) {
+  for (Job& job : state().jobs)
+    if (job.type == type && !job.finished()) return &job;
+  return nullptr;
+}
+
+void Step::end_job(JobType type, const Status& status) {
+  Job* job = running_job(type);
+  if (job == nullptr) return;
+  job->ended = now.wall;
+  job->state = status ? JobState::completed : JobState::exception;
+  if (!status) job->error = status.error();
+}
+
+void Step::set_cause(const Error& error) {
+  if (!state().cause) state().cause_since = now.wall;
+  state().cause = error;
+}
+
+void Step::clear_cause() {
+  state().cause.reset();
+  state().cause_since = {};
+}
+
+Duration Step::next_retry() {
+  const uint32_t doublings = std::min(run().failures++, 16U);
+  const Duration wait = limits::kRetryFirst * (int64_t{1} << doublings);
+  return std::min(wait, limits::kRetryMost);
+}
+
+std::string_view event_name(size_t index) {
+  static constexpr std::array<std::string_view, std::variant_size_v<Event>> kNames = {
+      "Started",         "TimerDue",      "HypervisorNews",  "CreateCall",    "StartCall",     "FailoverCall",
+      "PowerCall",       "PrepareAsk",    "QueryAsk",        "BeginAsk",      "FinishAsk",
+      "PreparedPeer",    "Inventoried",   "SlotGranted",     "JobOpened",     "Sent",          "Settled",
+      "PreparedReplica", "StagingOpened", "Published",       "Merged",        "Stopped",       "FailedOver",
+      "Released",        "PowerChanged"};
+  return kNames.at(index);
+}
+
+}  // namespace understudy::core

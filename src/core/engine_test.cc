@@ -1,0 +1,522 @@
+#include "core/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "core/transitions.h"
+
+namespace understudy::core {
+namespace {
+
+struct CountingIds : Ids {
+  uint8_t n = 0;
+  Uuid next() override {
+    std::array<uint8_t, 16> bytes{};
+    bytes[0] = 0xaa;
+    bytes[15] = ++n;
+    return Uuid::from_bytes(bytes);
+  }
+};
+
+template <class T>
+const T* find(const Actions& actions) {
+  for (const Action& a : actions)
+    if (const T* found = std::get_if<T>(&a)) return found;
+  return nullptr;
+}
+template <class T>
+size_t position(const Actions& actions) {
+  for (size_t i = 0; i < actions.size(); ++i)
+    if (std::holds_alternative<T>(actions[i])) return i;
+  return actions.size();
+}
+
+// Drives one engine by hand, with a clock of its own.
+struct Driver {
+  CountingIds ids;
+  Engine engine;
+  Now now{{1'000'000}, {1'700'000'000'000'000}};
+  Actions last;
+
+  explicit Driver(State state = {}) : engine(std::move(state), ids) {}
+  const State& state() const { return engine.state(); }
+  Actions& tell(const Event& event) {
+    last = engine.step(event, now);
+    // Whatever is persisted must be readable and equal again.
+    if (const auto* persist = find<Persist>(last); persist && !persist->state.empty()) {
+      const auto decoded = decode_state(persist->state);
+      EXPECT_TRUE(decoded) << decoded.error().message();
+      if (decoded) {
+        EXPECT_EQ(encode_state(*decoded), persist->state);
+      }
+    }
+    return last;
+  }
+  void pass(Duration d) {
+    now.monotonic = now.monotonic + d;
+    now.wall = now.wall + d;
+  }
+  // A restart of the daemon: only what was persisted last survives.
+  void restart(const std::string& persisted) {
+    State loaded = *decode_state(persisted);
+    engine.~Engine();
+    new (&engine) Engine(std::move(loaded), ids);
+    tell(Started{});
+  }
+};
+
+CallFacts running_vm() {
+  CallFacts facts;
+  facts.vm.name = "vm1";
+  facts.vm.power = VmPower::running;
+  return facts;
+}
+
+Driver ready_primary() {
+  State initial;
+  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
+  Driver d(initial);
+  CreateCall create;
+  create.call = 7;
+  create.facts = running_vm();
+  create.settings.recovery_connection_point = "hostb";
+  create.settings.replication_interval = 30;
+  create.definition.name = "vm1";
+  create.disks = {{"vda", 1 << 30}, {"vdb", 1 << 20}};
+  d.tell(create);
+  EXPECT_EQ(d.state().phase, Phase::creating);
+  EXPECT_EQ(mode_of(d.state()), ReplicationMode::none);
+  const auto* prepare = find<PreparePeer>(d.last);
+  EXPECT_NE(prepare, nullptr);
+  d.tell(PreparedPeer{prepare->id, std::vector<std::string>{"network 'lan' is not there"}, "HOSTB"});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::ready);
+  return d;
+}
+
+VmFacts healthy(const Driver& d) {
+  VmFacts facts;
+  facts.exists = true;
+  facts.power = VmPower::running;
+  if (!d.state().base_checkpoint.empty()) facts.checkpoints.push_back(d.state().base_checkpoint);
+  if (d.state().cut && d.state().cut->made) facts.checkpoints.push_back(d.state().cut->checkpoint);
+  return facts;
+}
+Holdings replica_of(const Driver& d) {
+  Holdings h;
+  h.mode = ReplicationMode::replica;
+  h.state = d.state().first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
+  h.lineage = {d.state().lineage.set, d.state().lineage.generation, d.state().base_sequence};
+  if (!d.state().first_copy_done() && d.state().passes > 0) h.staging.emplace();
+  return h;
+}
+
+void to_inventory(Driver& d) {
+  d.tell(TimerDue{});
+  ASSERT_EQ(d.state().phase, Phase::inventory);
+}
+void to_cutting(Driver& d, VmFacts vm, Holdings replica) {
+  const ActionId id = find<TakeInventory>(d.last)->id;
+  d.tell(Inventoried{id, vm, replica});
+  ASSERT_EQ(d.state().phase, Phase::queued);
+  d.tell(SlotGranted{});
+}
+RecoveryPoint point_of(const Driver& d) {
+  RecoveryPoint p;
+  p.id = d.state().cut->point;
+  p.lineage = {d.state().lineage.set, d.state().lineage.generation, d.state().cut->sequence};
+  p.cut = d.state().cut->at;
+  return p;
+}
+// One whole cycle or pass, with so many bytes found changed.
+void cycle(Driver& d, uint64_t bytes) {
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  ASSERT_EQ(d.state().phase, Phase::cutting);
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, bytes});
+  ASSERT_EQ(d.state().phase, Phase::sending);
+  const ActionId id = find<Send>(d.last)->id;
+  d.pass(Duration::seconds(1));
+  if (d.state().cut->kind == TransferKind::pass) d.tell(Sent{id, std::optional<RecoveryPoint>(), bytes, {}});
+  else d.tell(Sent{id, std::optional<RecoveryPoint>(point_of(d)), bytes, Duration::seconds(1)});
+  ASSERT_EQ(d.state().phase, Phase::settling);
+  d.tell(Settled{find<Settle>(d.last)->id, {}});
+  ASSERT_EQ(d.state().phase, Phase::idle);
+}
+
+Driver replicating_primary() {
+  Driver d = ready_primary();
+  d.tell(StartCall{8, running_vm()});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::waiting_to_complete);
+  cycle(d, 1 << 30);  // pass 0
+  cycle(d, 1 << 20);  // closing increment
+  EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
+  return d;
+}
+
+TEST(Engine, PersistComesBeforeTheReplyAndTheReplyBeforeWhatIsVisible) {
+  Driver d = ready_primary();
+  d.tell(StartCall{8, running_vm()});
+  EXPECT_LT(position<Persist>(d.last), position<Reply>(d.last));
+  EXPECT_TRUE(find<Reply>(d.last)->job.has_value());
+}
+
+TEST(Engine, FirstCopyIsPassesAndAClosingIncrement) {
+  Driver d = ready_primary();
+  d.tell(StartCall{8, running_vm()});
+  cycle(d, 8ULL << 30);
+  EXPECT_EQ(d.state().passes, 1u);
+  cycle(d, limits::kClosingMost + 1);  // too much changed meanwhile: another pass
+  EXPECT_EQ(d.state().passes, 2u);
+  EXPECT_FALSE(d.state().first_copy_done());
+  cycle(d, limits::kClosingMost);
+  EXPECT_TRUE(d.state().first_copy_done());
+  EXPECT_EQ(d.state().base_sequence, 3u);
+}
+
+TEST(Engine, AReplicaThatLostThePassesNeverGetsTheClosingIncrement) {
+  Driver d = ready_primary();
+  d.tell(StartCall{8, running_vm()});
+  cycle(d, 1 << 30);
+  to_inventory(d);
+  Holdings lost = replica_of(d);
+  lost.staging.reset();
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), lost});
+  EXPECT_EQ(d.state().phase, Phase::settling);
+  EXPECT_EQ(d.state().passes, 0u);
+  EXPECT_TRUE(d.state().base_checkpoint.empty());
+  d.tell(Settled{find<Settle>(d.last)->id, {}});
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  EXPECT_FALSE(find<OpenJob>(d.last)->request.from);
+}
+
+TEST(Engine, FirstCopyClosesAfterTheLastPassWhateverIsLeft) {
+  Driver d = ready_primary();
+  d.tell(StartCall{8, running_vm()});
+  for (uint32_t i = 0; i < limits::kMostFirstCopyPasses; ++i) cycle(d, 8ULL << 30);
+  EXPECT_FALSE(d.state().first_copy_done());
+  cycle(d, 8ULL << 30);
+  EXPECT_TRUE(d.state().first_copy_done());
+}
+
+TEST(Engine, TheOldCheckpointIsDeletedOnlyAfterTheAcknowledgement) {
+  Driver d = replicating_primary();
+  const std::string base = d.state().base_checkpoint;
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  EXPECT_TRUE(d.state().obligations.empty());
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  const Send send = *find<Send>(d.last);
+  EXPECT_EQ(send.key.from, d.state().base_sequence);
+  EXPECT_TRUE(d.state().obligations.empty());
+  d.tell(Sent{send.id, std::optional<RecoveryPoint>(point_of(d)), 1, {}});
+  const auto* settle = find<Settle>(d.last);
+  EXPECT_THAT(settle->obligations.delete_checkpoints, testing::ElementsAre(base));
+  EXPECT_LT(position<Persist>(d.last), position<Settle>(d.last));
+}
+
+TEST(Engine, TheIntentIsDurableBeforeTheHypervisorIsAsked) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  ASSERT_LT(position<Persist>(d.last), position<OpenJob>(d.last));
+  // Killed right here: after the restart the checkpoint that may exist is deleted, and the next has a new name.
+  const std::string lost = d.state().cut->checkpoint;
+  d.restart(find<Persist>(d.last)->state);
+  to_inventory(d);
+  VmFacts vm = healthy(d);
+  vm.checkpoints.push_back(lost);
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, vm, replica_of(d)});
+  EXPECT_THAT(find<Settle>(d.last)->obligations.delete_checkpoints, testing::ElementsAre(lost));
+  d.tell(Settled{find<Settle>(d.last)->id, {}});
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  EXPECT_NE(*find<OpenJob>(d.last)->request.new_checkpoint, lost);
+  EXPECT_EQ(find<OpenJob>(d.last)->request.from, d.state().base_checkpoint);
+}
+
+TEST(Engine, ALostReplyIsAnAcknowledgement) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  const uint64_t sequence = d.state().cut->sequence;
+  const std::string checkpoint = d.state().cut->checkpoint;
+  d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "connection reset"), 0, {}});
+  EXPECT_EQ(d.state().phase, Phase::idle);
+  to_inventory(d);
+  Holdings held = replica_of(d);
+  held.lineage.sequence = sequence;
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), held});
+  EXPECT_EQ(d.state().base_sequence, sequence);
+  EXPECT_EQ(d.state().base_checkpoint, checkpoint);
+}
+
+TEST(Engine, ACutLinkGoesOnInTheSameJobWhileItIsOpen) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  const TransferKey key = find<Send>(d.last)->key;
+  d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "connection reset"), 0, {}});
+  to_inventory(d);
+  VmFacts vm = healthy(d);
+  vm.job_open = true;
+  to_cutting(d, vm, replica_of(d));
+  ASSERT_NE(find<Send>(d.last), nullptr);
+  EXPECT_EQ(find<Send>(d.last)->key, key);
+}
+
+TEST(Engine, AnOpenJobIsEndedWhenTheReplicaStaysAway) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "connection reset"), 0, {}});
+  d.pass(limits::kJobOpenMost + Duration::seconds(1));
+  to_inventory(d);
+  VmFacts vm = healthy(d);
+  vm.job_open = true;
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, vm, fail(ErrorCode::not_available, "no route")});
+  EXPECT_TRUE(find<Settle>(d.last)->obligations.end_job);
+  EXPECT_TRUE(find<Settle>(d.last)->obligations.delete_checkpoints.empty());
+}
+
+TEST(Engine, ABrokenBitmapHaltsAndSaysResync) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  VmFacts vm = healthy(d);
+  vm.broken_checkpoints = {d.state().base_checkpoint};
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, vm, replica_of(d)});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::critical);
+  EXPECT_THAT(d.state().cause->message(), testing::HasSubstr("resynchronization required"));
+}
+
+TEST(Engine, AnotherSequenceOnTheReplicaNeverGetsData) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  Holdings held = replica_of(d);
+  held.lineage.sequence += 5;
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), held});
+  EXPECT_EQ(d.state().phase, Phase::halted);
+  EXPECT_EQ(find<RequestSlot>(d.last), nullptr);
+}
+
+TEST(Engine, AFailedOverReplicaHaltsAndHoldsThePrimary) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  Holdings held = replica_of(d);
+  held.lineage.generation = 2;
+  held.state = ReplicationState::recovered;
+  VmFacts off = healthy(d);
+  off.power = VmPower::off;
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, off, held});
+  ASSERT_NE(find<Settle>(d.last), nullptr);
+  EXPECT_THAT(find<Settle>(d.last)->obligations.hold, testing::HasSubstr("failed over"));
+  CallFacts facts = running_vm();
+  facts.vm.power = VmPower::off;
+  d.tell(PowerCall{9, facts, true});
+  EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
+}
+
+TEST(Engine, AFullScratchBreaksTheCycleNotTheGuest) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  const ActionId sending = find<Send>(d.last)->id;
+  d.tell(HypervisorNews{VmEvent::scratch_full});
+  EXPECT_NE(find<StopSending>(d.last), nullptr);
+  d.tell(Sent{sending, fail(ErrorCode::cancelled, "cancelled"), 0, {}});
+  EXPECT_TRUE(find<Settle>(d.last)->obligations.end_job);
+}
+
+TEST(Engine, ResultsNobodyWaitsForChangeNothing) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  const std::string before = encode_state(d.state());
+  d.tell(Inventoried{9999, healthy(d), replica_of(d)});
+  EXPECT_EQ(encode_state(d.state()), before);
+  EXPECT_TRUE(d.last.empty());
+}
+
+// --- replica ---
+
+Driver waiting_replica() {
+  State initial;
+  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
+  Driver d(initial);
+  PrepareAsk ask;
+  ask.call = 1;
+  ask.peer = "hosta";
+  ask.directory = "/srv/replicas/vm1";
+  ask.definition.name = "vm1";
+  ask.lineage = {*Uuid::parse("99999999-2222-4333-8444-555555555555"), 1, 0};
+  ask.disks = {{"vda", 1 << 20}};
+  d.tell(ask);
+  d.tell(PreparedReplica{find<PrepareReplica>(d.last)->id, std::vector<std::string>()});
+  EXPECT_TRUE(find<PrepareReply>(d.last)->warnings);
+  EXPECT_EQ(published_state(d.state()), ReplicationState::waiting_to_complete);
+  return d;
+}
+
+RecoveryPoint received_point(const Driver& d, uint64_t sequence) {
+  RecoveryPoint p;
+  p.id = *Uuid::parse("77777777-2222-4333-8444-555555555555");
+  p.lineage = {d.state().lineage.set, d.state().lineage.generation, sequence};
+  return p;
+}
+
+Driver standby_replica() {
+  Driver d = waiting_replica();
+  TransferKey key{{d.state().lineage.set, 1, 1}, 0, TransferKind::delta};
+  d.tell(BeginAsk{2, "hosta", key, 65536});
+  d.tell(StagingOpened{find<OpenStaging>(d.last)->id, Cursor{}});
+  EXPECT_TRUE(find<BeginReply>(d.last)->cursor);
+  d.tell(FinishAsk{3, "hosta", key, {}, PointType::standard, {}, 10});
+  d.tell(Published{find<Publish>(d.last)->id, received_point(d, 1), false});
+  EXPECT_TRUE(find<FinishReply>(d.last)->point);
+  EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
+  return d;
+}
+
+CallFacts stopped_vm() {
+  CallFacts facts = running_vm();
+  facts.vm.power = VmPower::off;
+  return facts;
+}
+
+TEST(Replica, OnlyItsOwnPrimaryMaySend) {
+  Driver d = waiting_replica();
+  d.tell(BeginAsk{2, "mallory", {}, 65536});
+  EXPECT_EQ(find<BeginReply>(d.last)->cursor.error().code(), ErrorCode::access_denied);
+}
+
+TEST(Replica, TheAcknowledgementFollowsThePersistedPoint) {
+  Driver d = waiting_replica();
+  TransferKey key{{d.state().lineage.set, 1, 1}, 0, TransferKind::delta};
+  d.tell(FinishAsk{3, "hosta", key, {}, PointType::standard, {}, 10});
+  d.tell(Published{find<Publish>(d.last)->id, received_point(d, 1), false});
+  EXPECT_LT(position<Persist>(d.last), position<FinishReply>(d.last));
+}
+
+TEST(Replica, AReplicaDoesNotStart) {
+  Driver d = standby_replica();
+  d.tell(PowerCall{9, stopped_vm(), true});
+  EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
+}
+
+TEST(Replica, NoFailoverWithoutAPoint) {
+  Driver d = waiting_replica();
+  d.tell(FailoverCall{9, stopped_vm(), {}, {}, {}});
+  EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
+}
+
+TEST(Replica, FailoverRaisesTheGenerationBeforeTheHoldIsLifted) {
+  Driver d = standby_replica();
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, {}});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::failover_in_progress);
+  ASSERT_NE(find<StopReceiving>(d.last), nullptr);
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  const auto* fail_over = find<FailOver>(d.last);
+  ASSERT_NE(fail_over, nullptr);
+  EXPECT_EQ(fail_over->generation, 2u);
+  EXPECT_EQ(find<Release>(d.last), nullptr);
+  d.tell(FailedOver{fail_over->id, {}});
+  EXPECT_EQ(d.state().lineage.generation, 2u);
+  EXPECT_LT(position<Persist>(d.last), position<Release>(d.last));
+  d.tell(Released{find<Release>(d.last)->id, {}});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::recovered);
+  d.tell(PowerCall{10, stopped_vm(), true});
+  EXPECT_TRUE(find<Reply>(d.last)->job);
+}
+
+TEST(Replica, AFailoverWaitsForTheMergeAndForThePointBeingPublished) {
+  Driver d = standby_replica();
+  TransferKey key{{d.state().lineage.set, 1, 2}, 1, TransferKind::delta};
+  d.tell(FinishAsk{4, "hosta", key, {}, PointType::standard, {}, 10});
+  const ActionId publishing = find<Publish>(d.last)->id;
+  d.tell(FailoverCall{9, stopped_vm(), {}, {received_point(d, 1)}, {}});
+  EXPECT_EQ(find<StopReceiving>(d.last), nullptr);
+  d.tell(FinishAsk{5, "hosta", key, {}, PointType::standard, {}, 10});
+  EXPECT_FALSE(find<FinishReply>(d.last)->point);
+  d.tell(Published{publishing, received_point(d, 2), true});
+  EXPECT_TRUE(find<FinishReply>(d.last)->point);
+  EXPECT_NE(find<StopReceiving>(d.last), nullptr);
+  EXPECT_EQ(find<Merge>(d.last), nullptr);
+}
+
+TEST(Replica, AFailoverInterruptedByARestartGoesOn) {
+  Driver d = standby_replica();
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, {}});
+  std::string stored = find<Persist>(d.last)->state;
+  d.restart(stored);
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  stored = find<Persist>(d.last)->state;
+  d.restart(stored);
+  EXPECT_EQ(find<FailOver>(d.last)->generation, 2u);
+  d.tell(FailedOver{find<FailOver>(d.last)->id, {}});
+  stored = find<Persist>(d.last)->state;
+  d.restart(stored);
+  d.tell(Released{find<Release>(d.last)->id, {}});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::recovered);
+  EXPECT_EQ(d.state().jobs.back().state, JobState::completed);
+}
+
+TEST(Replica, NothingIsTakenOnceAFailoverWasAskedFor) {
+  Driver d = standby_replica();
+  d.tell(FailoverCall{9, stopped_vm(), {}, {received_point(d, 1)}, {}});
+  d.tell(BeginAsk{12, "hosta", {}, 65536});
+  EXPECT_EQ(find<BeginReply>(d.last)->cursor.error().code(), ErrorCode::invalid_state);
+  d.tell(QueryAsk{13, "hosta", d.state().lineage, {}});
+  EXPECT_EQ(find<QueryReply>(d.last)->holdings->lineage.generation, 2u);
+}
+
+TEST(Replica, AFailedFailoverLeavesTheReplicaAsItWas) {
+  Driver d = standby_replica();
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, {}});
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  d.tell(FailedOver{find<FailOver>(d.last)->id, fail(ErrorCode::no_space, "no space left")});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
+  EXPECT_EQ(d.state().jobs.back().state, JobState::exception);
+  EXPECT_EQ(d.state().lineage.generation, 1u);
+}
+
+TEST(Transitions, EveryMethodHasAnAnswerInEveryPhase) {
+  for (int phase = 0; phase <= static_cast<int>(Phase::failed_over); ++phase) {
+    State state;
+    state.phase = static_cast<Phase>(phase);
+    const auto answered = [&](const Event& event) {
+      Driver d(state);
+      const Actions actions = d.tell(event);
+      return find<Reply>(actions) || find<PrepareReply>(actions) || find<QueryReply>(actions) ||
+             find<BeginReply>(actions) || find<FinishReply>(actions) || find<PrepareReplica>(actions) ||
+             find<OpenStaging>(actions) || find<Publish>(actions);
+    };
+    EXPECT_TRUE(answered(CreateCall{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(StartCall{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(FailoverCall{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(PowerCall{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(PrepareAsk{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(QueryAsk{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(BeginAsk{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(FinishAsk{})) << phase_name(state.phase);
+  }
+}
+
+TEST(Transitions, TheReferencePageIsTheTable) {
+  std::ifstream file(UNDERSTUDY_SOURCE "/docs/reference/transitions.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  // After a change of the table: run this test, and replace the page's table by what it prints.
+  EXPECT_THAT(page.str(), testing::HasSubstr(transitions_as_markdown()));
+}
+
+}  // namespace
+}  // namespace understudy::core

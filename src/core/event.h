@@ -1,0 +1,168 @@
+// What an engine can be told. A method call and a peer's request carry the facts they are judged by, gathered just
+// before; everything else is the end of an action, a timer or news from the hypervisor.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/ports/hypervisor.h"
+#include "model/holdings.h"
+#include "model/recovery_point.h"
+#include "model/settings.h"
+#include "model/vm_definition.h"
+
+namespace understudy::core {
+
+using CallId = uint64_t;    // who waits for a reply; injected
+using ActionId = uint64_t;  // counts up within one run of the daemon
+
+// --- from outside ---
+struct Started {};   // the daemon has loaded this engine
+struct TimerDue {};
+struct HypervisorNews {
+  VmEvent what;
+};
+
+// --- method calls ---
+struct CallFacts {
+  std::optional<Error> hypervisor;  // it could not be asked
+  VmSummary vm;
+};
+struct CreateCall {
+  CallId call = 0;
+  CallFacts facts;
+  ReplicationSettings settings;  // checked and completed by the provider
+  VmDefinition definition;
+  std::vector<DiskGeometry> disks;
+};
+struct StartCall {
+  CallId call = 0;
+  CallFacts facts;
+};
+struct FailoverCall {
+  CallId call = 0;
+  CallFacts facts;
+  std::optional<Uuid> point;           // none: the latest
+  std::vector<RecoveryPoint> points;   // listed now
+  std::optional<bool> primary_running; // none: it did not answer within limits::kSyncPeer
+};
+struct PowerCall {
+  CallId call = 0;
+  CallFacts facts;
+  bool on = false;
+};
+
+// --- requests of the other host ---
+struct PrepareAsk {
+  CallId call = 0;
+  std::string peer;       // certificate name
+  std::string directory;  // by the authorization entry
+  VmDefinition definition;
+  ReplicationSettings settings;
+  Lineage lineage;
+  std::vector<DiskGeometry> disks;
+};
+struct QueryAsk {
+  CallId call = 0;
+  std::string peer;
+  Lineage newest;
+  std::optional<Staging> staging;
+};
+struct BeginAsk {
+  CallId call = 0;
+  std::string peer;
+  TransferKey key;
+  uint32_t granule = 0;
+};
+struct FinishAsk {
+  CallId call = 0;
+  std::string peer;
+  TransferKey key;
+  Uuid point;
+  PointType type = PointType::standard;
+  Wall cut;
+  uint64_t bytes = 0;
+};
+
+// --- ends of actions; `id` is the action's ---
+struct PreparedPeer {
+  ActionId id = 0;
+  Result<std::vector<std::string>> warnings;
+  std::string recovery_host_system;
+};
+struct Inventoried {
+  ActionId id = 0;
+  Result<VmFacts> vm;
+  Result<Holdings> replica;
+};
+struct SlotGranted {};
+struct JobOpened {
+  ActionId id = 0;
+  Result<Wall> cut;
+  uint64_t bytes_to_send = 0;
+};
+struct Sent {
+  ActionId id = 0;
+  Result<std::optional<RecoveryPoint>> point;  // none for a pass
+  uint64_t bytes = 0;
+  Duration took;
+};
+struct Settled {
+  ActionId id = 0;
+  Status status;
+};
+struct PreparedReplica {
+  ActionId id = 0;
+  Result<std::vector<std::string>> warnings;
+};
+struct StagingOpened {
+  ActionId id = 0;
+  Result<Cursor> cursor;
+};
+struct Published {
+  ActionId id = 0;
+  Result<RecoveryPoint> point;
+  bool merge_due = false;
+};
+struct Merged {
+  ActionId id = 0;
+  Result<uint64_t> bytes;
+};
+struct Stopped {  // receiving has ended: no thread touches the staging any more
+  ActionId id = 0;
+  std::vector<RecoveryPoint> points;  // listed now
+};
+struct FailedOver {
+  ActionId id = 0;
+  Status status;
+};
+struct Released {
+  ActionId id = 0;
+  Status status;
+};
+struct PowerChanged {
+  ActionId id = 0;
+  Status status;
+};
+
+using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
+                           PrepareAsk, QueryAsk, BeginAsk, FinishAsk, PreparedPeer, Inventoried,
+                           SlotGranted, JobOpened, Sent, Settled, PreparedReplica, StagingOpened, Published, Merged,
+                           Stopped, FailedOver, Released, PowerChanged>;
+template <class T>
+struct Is {
+  static constexpr size_t index = [] {
+    size_t found = 0;
+    []<class... All>(size_t& at, std::variant<All...>*) {
+      size_t i = 0;
+      ((std::is_same_v<T, All> ? at = i : 0, ++i), ...);
+    }(found, static_cast<Event*>(nullptr));
+    return found;
+  }();
+};
+std::string_view event_name(size_t index);
+
+}  // namespace understudy::core

@@ -1,0 +1,67 @@
+#include "core/phase.h"
+
+#include <array>
+
+#include "core/state.h"
+
+namespace understudy::core {
+namespace {
+constexpr std::array<std::string_view, 17> kNames = {
+    "none",      "creating", "ready",   "idle",    "inventory", "queued",       "cutting",   "sending",    "settling",
+    "halted",    "preparing", "waiting", "standby", "stopping",  "failing_over", "releasing", "failed_over"};
+}  // namespace
+
+std::string_view phase_name(Phase phase) { return kNames.at(static_cast<size_t>(phase)); }
+
+Result<Phase> phase_from_name(std::string_view name) {
+  for (size_t i = 0; i < kNames.size(); ++i)
+    if (kNames[i] == name) return static_cast<Phase>(i);
+  return fail(ErrorCode::corrupt, "unknown phase '" + std::string(name) + "'");
+}
+
+bool is_primary(Phase phase) { return phase >= Phase::creating && phase <= Phase::halted; }
+bool is_replica(Phase phase) { return phase >= Phase::preparing; }
+
+ReplicationMode mode_of(const State& state) {
+  switch (state.phase) {
+    case Phase::none:
+    case Phase::creating:
+    case Phase::preparing: return ReplicationMode::none;
+    default: return is_primary(state.phase) ? ReplicationMode::primary : ReplicationMode::replica;
+  }
+}
+
+ReplicationState published_state(const State& state) {
+  switch (state.phase) {
+    case Phase::none:
+    case Phase::creating:
+    case Phase::preparing: return ReplicationState::disabled;
+    case Phase::ready: return ReplicationState::ready;
+    case Phase::halted: return ReplicationState::critical;
+    case Phase::waiting: return ReplicationState::waiting_to_complete;
+    case Phase::standby: return ReplicationState::replicating;
+    case Phase::stopping:
+    case Phase::failing_over:
+    case Phase::releasing: return ReplicationState::failover_in_progress;
+    case Phase::failed_over: return ReplicationState::recovered;
+    default: break;
+  }
+  return state.first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
+}
+
+bool has_foreground_job(const State& state) {
+  for (const Job& job : state.jobs) {
+    const bool background = job.type == JobType::send_delta || job.type == JobType::receive_delta ||
+                            job.type == JobType::apply_log || job.type == JobType::send_initial;
+    if (!job.finished() && !background) return true;
+  }
+  return false;
+}
+
+const Job* find_job(const State& state, const Uuid& id) {
+  for (const Job& job : state.jobs)
+    if (job.id == id) return &job;
+  return nullptr;
+}
+
+}  // namespace understudy::core

@@ -1,0 +1,101 @@
+// What the engine's performer needs of libvirt. Calls block up to limits::kHypervisorCall; any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "model/disk.h"
+#include "model/vm_definition.h"
+
+namespace understudy::core {
+
+enum class VmPower : uint8_t { off, running, paused, other };
+
+struct VmSummary {
+  Uuid id;
+  std::string name;
+  VmPower power = VmPower::off;
+  int32_t process_id = 0;  // libvirt's domain id when active, else 0
+  bool autostart = false;
+  uint32_t vcpus = 0;
+  uint64_t memory_kib = 0;
+};
+
+// What the engine decides from, gathered fresh.
+struct VmFacts {
+  bool exists = false;
+  VmPower power = VmPower::off;
+  bool managed_save = false;
+  bool job_open = false;                 // a backup job, ours or not
+  std::vector<std::string> checkpoints;  // all names, oldest first
+  std::vector<std::string> broken_checkpoints;  // those whose bitmap is missing or inconsistent on some disk
+  bool operator==(const VmFacts&) const = default;
+};
+
+struct OpenJobRequest {
+  Uuid vm;
+  std::vector<std::string> disks;            // targets; the others are left out
+  std::optional<std::string> from;           // checkpoint whose changes are exported; none = everything
+  std::optional<std::string> new_checkpoint; // made in the same transaction; none = only the job
+};
+struct OpenedJob {
+  Wall cut;  // by this host's clock, between the call and its return
+};
+
+struct ReplicaRequest {
+  VmDefinition definition;               // checked again before use
+  std::vector<std::string> disk_paths;   // in the order of definition.disks
+  std::string store_directory;
+};
+
+enum class VmEvent : uint8_t { started, stopped, crashed, paused_io_error, job_ended, scratch_full, defined, undefined };
+
+class Hypervisor {
+ public:
+  virtual ~Hypervisor() = default;
+
+  // --- any VM ---
+  virtual Result<std::string> host_name() = 0;
+  virtual Result<std::vector<VmSummary>> list() = 0;
+  virtual Result<VmSummary> find(const Uuid& vm) = 0;  // not_found
+  virtual Result<VmFacts> inspect(const Uuid& vm) = 0;
+  virtual Status start(const Uuid& vm) = 0;
+  virtual Status stop(const Uuid& vm) = 0;  // at once, as RequestStateChange(3) does
+
+  // --- a primary ---
+  // The travelling part of the definition, or the refusal that names the device and the way out.
+  virtual Result<VmDefinition> definition(const Uuid& vm) = 0;
+  // Could this VM be replicated: running, qcow2 v3 writable disks, no foreign checkpoint, scratch space, hook in
+  // force. No disks named: all of them. Returns the included disks in definition order.
+  virtual Result<std::vector<DiskGeometry>> replicable(const Uuid& vm, const std::vector<std::string>& disks) = 0;
+  virtual Result<OpenedJob> open_job(const OpenJobRequest& request) = 0;
+  // Ends the backup job, waits until it is gone, removes scratch. No error when there is none.
+  virtual Status end_job(const Uuid& vm) = 0;
+  // No error when it is not there.
+  virtual Status delete_checkpoint(const Uuid& vm, const std::string& name) = 0;
+
+  // --- holds and replicas ---
+  // The hold refuses every start of the VM with `reason`, our daemon dead or alive. Durable when it returns.
+  virtual Status hold(const Uuid& vm, const std::string& reason) = 0;
+  virtual Status lift_hold(const Uuid& vm) = 0;
+  virtual Result<bool> held(const Uuid& vm) = 0;
+  // Would it start here (machine, CPU, memory, networks, files)? Warnings for what is only different.
+  virtual Result<std::vector<std::string>> check_replica(const ReplicaRequest& request) = 0;
+  // Defines (or redefines) the replica's domain: autostart off. Refuses a domain of that id that is not ours.
+  virtual Status define_replica(const ReplicaRequest& request) = 0;
+  virtual Status undefine(const Uuid& vm) = 0;              // no error when it is not there
+  virtual Status remove_managed_save(const Uuid& vm) = 0;   // no error when there is none
+
+  // Called from the hypervisor's own thread; must only post. Set once, before the first call.
+  virtual void on_event(std::function<void(const Uuid&, VmEvent)> handler) = 0;
+};
+
+}  // namespace understudy::core

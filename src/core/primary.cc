@@ -1,0 +1,510 @@
+// The side that runs the VM: make the relationship, copy, cut, send, settle. The rules here keep two promises:
+// a checkpoint is retired only after the replica's durable acknowledgement of what follows it, and a backup job never
+// stays open longer than the transfer it serves.
+#include <algorithm>
+
+#include "core/rules.h"
+
+namespace understudy::core::rules {
+namespace {
+
+const VmFacts& vm(const Step& step) { return *step.as<Inventoried>().vm; }
+const Holdings* replica(const Step& step) {
+  const auto& found = step.as<Inventoried>().replica;
+  return found ? &*found : nullptr;
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+bool usable(const VmFacts& facts, const std::string& checkpoint) {
+  return has(facts.checkpoints, checkpoint) && !has(facts.broken_checkpoints, checkpoint);
+}
+
+TransferKey key_of(const State& s) {
+  TransferKey key;
+  key.kind = *s.cut->kind;
+  key.lineage = {s.lineage.set, s.lineage.generation, s.cut->sequence};
+  key.from = key.kind == TransferKind::pass ? s.cut->pass : s.base_sequence;
+  return key;
+}
+
+Duration interval(const State& s) { return Duration::seconds(s.settings.replication_interval); }
+
+void halt(Step& step, Error error) {
+  State& s = step.state();
+  s.phase = Phase::halted;
+  step.set_cause(error);
+  step.end_job(JobType::send_initial, tl::unexpected<Error>(error));
+  s.obligations.end_job = true;
+  step.persist();
+  settle_halted(step);
+}
+
+void release_slot(Step& step) {
+  if (!step.state().slot) return;
+  step.state().slot = false;
+  step.act(ReleaseSlot{});
+}
+
+// Back to idle after something did not work: says why, and tries again later.
+void retry_later(Step& step, const Error& error) {
+  step.state().phase = Phase::idle;
+  step.set_cause(error);
+  release_slot(step);
+  step.persist();
+  step.arm(step.next_retry());
+}
+
+void begin_settling(Step& step) {
+  step.state().phase = Phase::settling;
+  release_slot(step);
+  step.persist();
+  step.act(Settle{step.await(), step.state().obligations});
+}
+
+void send(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::sending;
+  const Job* job = step.running_job(JobType::send_initial);
+  step.act(Send{step.await(), key_of(s), s.cut->point, s.cut->at, job != nullptr ? job->id : Uuid()});
+  if (s.cut->kind == TransferKind::pass) step.arm(limits::kJobOpenMost);  // passes go on in a new job
+}
+
+void count_success(Step& step, const RecoveryPoint& point, uint64_t bytes, Duration took) {
+  State& s = step.state();
+  s.times.last_replication = step.now.wall;
+  s.times.last_cut = point.cut;
+  s.times.last_type = point.type;
+  Statistics& n = s.statistics;
+  ++n.successes;
+  n.bytes += bytes;
+  n.most_bytes = std::max(n.most_bytes, bytes);
+  const auto seconds = static_cast<uint64_t>(std::max<int64_t>(took.whole_seconds(), 0));
+  n.latency_seconds += seconds;
+  n.most_latency_seconds = std::max(n.most_latency_seconds, seconds);
+}
+
+// The cut's checkpoint becomes what the next cut continues; the one before it is retired.
+void advance_base(State& s) {
+  if (!s.base_checkpoint.empty()) s.obligations.delete_checkpoints.push_back(s.base_checkpoint);
+  s.base_checkpoint = s.cut->checkpoint;
+  s.cut.reset();
+  s.obligations.end_job = true;
+}
+
+void drop_cut(State& s) {
+  if (s.cut) s.obligations.delete_checkpoints.push_back(s.cut->checkpoint);
+  s.cut.reset();
+  s.obligations.end_job = true;
+}
+
+}  // namespace
+
+// --- awaited results ---
+
+bool not_awaited(const Step& step) {
+  const ActionId id = std::visit(
+      [](const auto& event) -> ActionId {
+        if constexpr (requires { event.id; }) return event.id;
+        else return 0;
+      },
+      step.event());
+  return id != step.run().waiting || id == 0;
+}
+
+bool ok(const Step& step) {
+  return std::visit(
+      [](const auto& event) -> bool {
+        if constexpr (requires { event.warnings; }) return event.warnings.has_value();
+        else if constexpr (requires { event.status; }) return event.status.has_value();
+        else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, JobOpened>) return event.cut.has_value();
+        else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, Published>) return event.point.has_value();
+        else return false;
+      },
+      step.event());
+}
+
+// --- making the relationship ---
+
+void prepare_peer(Step& step) { step.act(PreparePeer{step.await()}); }
+
+void created(Step& step) {
+  const auto& done = step.as<PreparedPeer>();
+  State& s = step.state();
+  s.phase = Phase::ready;
+  s.warnings = *done.warnings;
+  s.settings.recovery_host_system = done.recovery_host_system;
+  s.definition = {};
+  step.clear_cause();
+  step.end_job(JobType::create_relationship, {});
+  step.persist();
+}
+
+void create_failed(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::none;
+  step.end_job(JobType::create_relationship, tl::unexpected<Error>(step.as<PreparedPeer>().warnings.error()));
+  s.definition = {};
+  s.disks.clear();
+  s.settings = {};
+  s.lineage = {};
+  step.persist();
+}
+
+// --- idle ---
+
+void resume(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::idle;
+  s.slot = false;
+  if (s.cut) s.cut->opened = step.now.monotonic;
+  step.arm({});
+}
+
+bool vm_started(const Step& step) { return step.as<HypervisorNews>().what == VmEvent::started; }
+void due_now(Step& step) {
+  step.run().failures = 0;
+  step.arm({});
+}
+
+bool scratch_trouble(const Step& step) {
+  const VmEvent what = step.as<HypervisorNews>().what;
+  return (what == VmEvent::scratch_full || what == VmEvent::paused_io_error) && step.state().cut.has_value();
+}
+
+void take_inventory(Step& step) {
+  step.state().phase = Phase::inventory;
+  step.run().cycle_started = step.now.monotonic;
+  step.act(TakeInventory{step.await()});
+}
+
+// --- what the inventory shows, in the order of the table ---
+
+bool vm_unknown(const Step& step) { return !step.as<Inventoried>().vm; }
+
+bool vm_gone(const Step& step) { return !vm(step).exists; }
+void halt_vm_gone(Step& step) {
+  State& s = step.state();
+  s.obligations.delete_checkpoints.clear();
+  s.cut.reset();
+  halt(step, Error(ErrorCode::not_found, "VM '" + s.name + "' is no longer defined on this host",
+                   "define it again (virsh define), or fail over: understudy failover " + s.name + " on " +
+                       s.settings.recovery_connection_point));
+}
+
+bool replica_failed_over(const Step& step) {
+  const Holdings* r = replica(step);
+  if (r == nullptr || r->lineage.set != step.state().lineage.set) return false;
+  return r->lineage.generation > step.state().lineage.generation || r->state == ReplicationState::recovered ||
+         r->state == ReplicationState::committed;
+}
+void halt_failed_over(Step& step) {
+  State& s = step.state();
+  Failover seen;
+  seen.generation = replica(step)->lineage.generation;
+  s.failover = seen;  // on a primary: it is known that the other side may write now
+  s.obligations.hold = "VM '" + s.name + "' has been failed over to " + s.settings.recovery_connection_point +
+                       ". Starting it here too would make two diverging copies. See: understudy show " + s.name;
+  halt(step, Error(ErrorCode::invalid_state,
+                   "the replica of '" + s.name + "' on " + s.settings.recovery_connection_point +
+                       " has been failed over; this copy is held so that only one runs",
+                   "decide which copy to keep: understudy show " + s.name + " on both hosts"));
+}
+
+bool cut_acknowledged(const Step& step) {
+  const State& s = step.state();
+  const Holdings* r = replica(step);
+  return r != nullptr && s.cut && s.cut->kind == TransferKind::delta && r->lineage.set == s.lineage.set &&
+         r->lineage.sequence == s.cut->sequence;
+}
+
+bool vm_off(const Step& step) { return vm(step).power != VmPower::running && vm(step).power != VmPower::paused; }
+void wait_for_vm(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::idle;
+  step.set_cause(Error(ErrorCode::invalid_state, "VM '" + s.name + "' is off: its changes are sent when it runs again",
+                       "virsh start " + s.name));
+  step.persist();
+  step.arm(limits::kRetryMost);
+}
+
+bool obligations_pending(const Step& step) { return !step.state().obligations.empty(); }
+void settle(Step& step) { begin_settling(step); }
+
+bool job_is_stale(const Step& step) {
+  const State& s = step.state();
+  if (!vm(step).job_open || !s.cut || !s.cut->made) return false;
+  return !replica(step) && step.now.monotonic - s.cut->opened > limits::kJobOpenMost;
+}
+void end_stale_job(Step& step) {
+  step.state().obligations.end_job = true;
+  begin_settling(step);
+}
+
+bool replica_unreachable(const Step& step) { return replica(step) == nullptr; }
+void back_off(Step& step) {
+  const auto& found = step.as<Inventoried>();
+  State& s = step.state();
+  if (!found.vm) return retry_later(step, found.vm.error());
+  ++s.statistics.network_failures;
+  retry_later(step, found.replica.error().context("replica host " + s.settings.recovery_connection_point));
+}
+
+bool replica_gone(const Step& step) {
+  const Holdings& r = *replica(step);
+  return r.mode != ReplicationMode::replica || r.lineage.set != step.state().lineage.set;
+}
+void halt_gone(Step& step) {
+  const State& s = step.state();
+  const std::string host = s.settings.recovery_connection_point;
+  const bool none = replica(step)->mode == ReplicationMode::none;
+  halt(step, Error(ErrorCode::not_found,
+                   none ? host + " holds no replica of '" + s.name + "' any more"
+                        : "what " + host + " holds of '" + s.name + "' is not a replica of this copy",
+                   "understudy show " + s.name + " on " + host));
+}
+
+bool replica_elsewhere(const Step& step) { return replica(step)->lineage.sequence != step.state().base_sequence; }
+void halt_elsewhere(Step& step) {
+  const State& s = step.state();
+  halt(step, Error(ErrorCode::invalid_state,
+                   "resynchronization required: " + s.settings.recovery_connection_point + " holds sequence " +
+                       std::to_string(replica(step)->lineage.sequence) + " of '" + s.name +
+                       "', this host last saw sequence " + std::to_string(s.base_sequence) + " acknowledged",
+                   "understudy show " + s.name));
+}
+
+bool base_lost(const Step& step) {
+  const State& s = step.state();
+  return s.first_copy_done() && !usable(vm(step), s.base_checkpoint);
+}
+void halt_base_lost(Step& step) {
+  State& s = step.state();
+  const bool broken = has(vm(step).broken_checkpoints, s.base_checkpoint);
+  const std::string why = broken ? "the change record of checkpoint '" + s.base_checkpoint +
+                                       "' is inconsistent: QEMU did not end cleanly"
+                                 : "checkpoint '" + s.base_checkpoint + "' is gone";
+  s.obligations.delete_checkpoints.push_back(s.base_checkpoint);
+  if (s.cut) drop_cut(s);
+  halt(step, Error(ErrorCode::invalid_state, "resynchronization required: " + why,
+                   "the replica's points stay usable: understudy show " + s.name + " on " +
+                       s.settings.recovery_connection_point));
+}
+
+// Before the first point there is nothing to lose but the copy's own progress.
+bool first_copy_lost(const Step& step) {
+  const State& s = step.state();
+  if (s.first_copy_done()) return false;
+  if (!s.base_checkpoint.empty() && !usable(vm(step), s.base_checkpoint)) return true;
+  return s.cut && s.cut->made && s.cut->kind == TransferKind::pass && !usable(vm(step), s.cut->checkpoint);
+}
+
+// A closing increment on a replica without the passes would look like a whole copy there.
+bool passes_lost(const Step& step) {
+  const State& s = step.state();
+  return !s.first_copy_done() && s.passes > 0 && !replica(step)->staging;
+}
+void restart_first_copy(Step& step) {
+  State& s = step.state();
+  const bool replica_lost_it = passes_lost(step);
+  drop_cut(s);
+  if (!s.base_checkpoint.empty()) s.obligations.delete_checkpoints.push_back(s.base_checkpoint);
+  s.base_checkpoint.clear();
+  s.passes = 0;
+  step.set_cause(Error(ErrorCode::failed,
+                       "the first copy of '" + s.name + "' starts again: " +
+                           (replica_lost_it ? "the replica host lost what it had received"
+                                            : "QEMU lost the record of what changed since it began")));
+  begin_settling(step);
+}
+
+bool job_still_open(const Step& step) {
+  const State& s = step.state();
+  return s.cut && s.cut->made && s.cut->kind && s.cut->opened.us != 0;
+}
+
+// A delta is bound to the instant of its own job; a pass may go on in another one.
+bool cut_is_void(const Step& step) {
+  const State& s = step.state();
+  if (!s.cut) return false;
+  if (!s.cut->made || !s.cut->kind) return true;
+  return s.cut->kind == TransferKind::delta && !vm(step).job_open;
+}
+void abandon_cut(Step& step) {
+  State& s = step.state();
+  if (const auto* sent = std::get_if<Sent>(&step.event())) {
+    ++s.statistics.failures;
+    step.set_cause(sent->point.error());
+  }
+  drop_cut(s);
+  begin_settling(step);
+}
+
+bool foreign_job(const Step& step) { return vm(step).job_open && !step.state().cut; }
+void back_off_foreign_job(Step& step) {
+  retry_later(step, Error(ErrorCode::in_use,
+                          "another program has a backup job open on '" + step.state().name + "'",
+                          "wait for it, or end it: virsh domjobabort " + step.state().name));
+}
+
+// --- cutting and sending ---
+
+void request_slot(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::queued;
+  // opened says whether a job of ours is open at this moment: only then sending goes on in it.
+  if (s.cut && !vm(step).job_open) s.cut->opened = {};
+  step.act(RequestSlot{});
+}
+
+void open_job(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::cutting;
+  s.slot = true;
+  OpenJobRequest request;
+  request.vm = s.vm;
+  for (const DiskGeometry& disk : s.disks) request.disks.push_back(disk.target);
+  if (!s.base_checkpoint.empty()) request.from = s.base_checkpoint;
+  if (!s.cut) {
+    Cut cut;
+    cut.sequence = ++s.lineage.sequence;
+    cut.checkpoint = "understudy-" + std::to_string(s.lineage.generation) + "-" + std::to_string(cut.sequence);
+    cut.point = step.new_id();
+    s.cut = cut;
+    request.new_checkpoint = cut.checkpoint;
+  }
+  step.persist();
+  step.act(OpenJob{step.await(), request});
+}
+
+void send_cut(Step& step) {
+  const auto& opened = step.as<JobOpened>();
+  State& s = step.state();
+  Cut& cut = *s.cut;
+  cut.opened = step.now.monotonic;
+  if (!cut.made) {
+    cut.made = true;
+    cut.at = *opened.cut;
+    // While much is left, the first copy goes on in passes; what is left then is the closing increment.
+    const bool pass = !s.first_copy_done() && s.passes < limits::kMostFirstCopyPasses &&
+                      (s.passes == 0 || opened.bytes_to_send > limits::kClosingMost);
+    cut.kind = pass ? TransferKind::pass : TransferKind::delta;
+    cut.pass = s.passes;
+  }
+  step.persist();
+  send(step);
+}
+
+void send_again(Step& step) {
+  step.state().slot = true;
+  send(step);
+}
+
+void cut_failed(Step& step) {
+  State& s = step.state();
+  const Error error = step.as<JobOpened>().cut.error();
+  ++s.statistics.failures;
+  step.set_cause(error);
+  if (s.cut && !s.cut->made) drop_cut(s);
+  s.obligations.end_job = true;
+  begin_settling(step);
+}
+
+bool sent_pass(const Step& step) {
+  return step.as<Sent>().point.has_value() && step.state().cut->kind == TransferKind::pass;
+}
+void pass_sent(Step& step) {
+  State& s = step.state();
+  ++s.passes;
+  advance_base(s);
+  step.clear_cause();
+  step.run().failures = 0;
+  step.run().next_cut = step.now.monotonic;
+  begin_settling(step);
+}
+
+bool sent_delta(const Step& step) {
+  return step.as<Sent>().point.has_value() && step.state().cut->kind == TransferKind::delta;
+}
+// By the replica's answer, or by what it holds when the answer was lost.
+void acknowledged(Step& step) {
+  State& s = step.state();
+  RecoveryPoint point;
+  point.cut = s.cut->at;
+  uint64_t bytes = 0;
+  Duration took;
+  if (const auto* sent = std::get_if<Sent>(&step.event())) {
+    point = **sent->point;
+    bytes = sent->bytes;
+    took = sent->took;
+  }
+  s.base_sequence = s.cut->sequence;
+  count_success(step, point, bytes, took);
+  advance_base(s);
+  step.clear_cause();
+  step.run().failures = 0;
+  step.end_job(JobType::send_initial, {});
+  const Monotonic started = step.run().cycle_started.value_or(step.now.monotonic);
+  const Monotonic next = started + interval(s);
+  if (next < step.now.monotonic) ++s.statistics.misses;
+  step.run().next_cut = std::max(next, step.now.monotonic);
+  begin_settling(step);
+}
+
+bool cut_is_pass(const Step& step) { return step.state().cut->kind == TransferKind::pass; }
+void stop_sending(Step& step) {
+  step.state().obligations.end_job = true;
+  step.act(StopSending{});
+}
+void protect_guest(Step& step) {
+  State& s = step.state();
+  s.obligations.end_job = true;
+  step.set_cause(Error(ErrorCode::no_space,
+                       "the scratch space of the backup job of '" + s.name +
+                           "' filled up; the cycle was broken so that the guest runs on",
+                       "free space below the scratch directory, or set scratch_directory to a larger disk"));
+  step.persist();
+  step.act(StopSending{});
+}
+void send_interrupted(Step& step) { begin_settling(step); }
+
+// The view that was read is gone or cannot be trusted: a delta must be cut anew.
+bool sent_for_nothing(const Step& step) {
+  const auto& sent = step.as<Sent>();
+  return !sent.point && step.state().cut->kind == TransferKind::delta &&
+         (sent.point.error().code() == ErrorCode::corrupt || sent.point.error().code() == ErrorCode::invalid_state);
+}
+
+// The job stays open for a while: a delta can only go on in its own.
+void send_failed(Step& step) {
+  const Error error = step.as<Sent>().point.error();
+  ++step.state().statistics.failures;
+  retry_later(step, error);
+}
+
+// --- settling ---
+
+void settled(Step& step) {
+  State& s = step.state();
+  s.obligations = {};
+  s.phase = Phase::idle;
+  step.persist();
+  if (s.cause) return step.arm(step.next_retry());
+  const Monotonic next = step.run().next_cut.value_or(step.now.monotonic);
+  step.act(Arm{std::max(next, step.now.monotonic)});
+}
+
+void settle_failed(Step& step) { retry_later(step, step.as<Settled>().status.error()); }
+
+void settle_halted(Step& step) { step.act(Settle{step.await(), step.state().obligations}); }
+
+void halted_settled(Step& step) {
+  const auto& done = step.as<Settled>();
+  if (done.id != step.run().waiting) return;
+  if (!done.status) return step.arm(step.next_retry());
+  step.state().obligations = {};
+  step.persist();
+}
+
+}  // namespace understudy::core::rules

@@ -1,0 +1,118 @@
+// Guards and rules of transitions.cc. Guards look, rules act; neither knows of the other's rows.
+#pragma once
+
+#include "core/step.h"
+
+namespace understudy::core::rules {
+
+// --- method calls (calls.cc) ---
+bool always(const Step&);
+bool hypervisor_unknown(const Step&);
+bool busy(const Step&);
+bool power_is_so(const Step&);
+bool start_is_held(const Step&);
+bool point_unknown(const Step&);
+void refuse_unavailable(Step&);
+void refuse_busy(Step&);
+void refuse_state(Step&);
+void refuse_power(Step&);
+void refuse_held(Step&);
+void refuse_point(Step&);
+void create(Step&);
+void start_first_copy(Step&);
+void begin_failover(Step&);
+void change_power(Step&);
+void power_changed(Step&);
+void nothing(Step&);
+
+// --- a primary (primary.cc) ---
+bool ok(const Step&);                  // the awaited action succeeded
+bool not_awaited(const Step&);         // a result nobody waits for
+bool vm_unknown(const Step&);
+bool obligations_pending(const Step&);
+bool job_is_stale(const Step&);
+bool replica_unreachable(const Step&);
+bool replica_failed_over(const Step&);
+bool replica_gone(const Step&);
+bool cut_acknowledged(const Step&);
+bool replica_elsewhere(const Step&);
+bool vm_gone(const Step&);
+bool vm_off(const Step&);
+bool base_lost(const Step&);
+bool first_copy_lost(const Step&);
+bool passes_lost(const Step&);
+bool foreign_job(const Step&);
+bool cut_is_void(const Step&);
+bool job_still_open(const Step&);
+bool sent_pass(const Step&);
+bool sent_delta(const Step&);
+bool sent_for_nothing(const Step&);
+bool vm_started(const Step&);
+bool scratch_trouble(const Step&);
+bool cut_is_pass(const Step&);
+void prepare_peer(Step&);
+void created(Step&);
+void create_failed(Step&);
+void resume(Step&);
+void take_inventory(Step&);
+void due_now(Step&);
+void back_off(Step&);
+void wait_for_vm(Step&);
+void back_off_foreign_job(Step&);
+void settle(Step&);
+void end_stale_job(Step&);
+void halt_failed_over(Step&);
+void halt_gone(Step&);
+void halt_elsewhere(Step&);
+void halt_vm_gone(Step&);
+void halt_base_lost(Step&);
+void restart_first_copy(Step&);
+void abandon_cut(Step&);
+void request_slot(Step&);
+void open_job(Step&);
+void send_again(Step&);
+void send_cut(Step&);
+void cut_failed(Step&);
+void pass_sent(Step&);
+void acknowledged(Step&);
+void send_failed(Step&);
+void send_interrupted(Step&);
+void stop_sending(Step&);
+void protect_guest(Step&);
+void settled(Step&);
+void settle_failed(Step&);
+void settle_halted(Step&);
+void halted_settled(Step&);
+
+// --- a replica (replica.cc) ---
+bool other_peer(const Step&);
+bool staging_busy(const Step&);
+bool point_delisted(const Step&);
+void prepare_replica(Step&);
+void prepare_replica_again(Step&);
+void replica_prepared(Step&);
+void prepare_failed(Step&);
+void refuse_prepare(Step&);
+void answer_query(Step&);
+void refuse_peer(Step&);
+void refuse_begin(Step&);
+void refuse_begin_busy(Step&);
+void refuse_finish(Step&);
+void open_staging(Step&);
+void staging_opened(Step&);
+void publish(Step&);
+void published(Step&);
+void publish_failed(Step&);
+void merged(Step&);
+void resume_replica(Step&);
+void stop_receiving(Step&);
+void note_end_and_stop(Step&);
+void fail_over(Step&);
+void fail_over_again(Step&);
+void point_lost(Step&);
+void failover_failed(Step&);
+void release(Step&);
+void release_failed(Step&);
+void failover_done(Step&);
+
+}  // namespace understudy::core::rules

@@ -1,0 +1,106 @@
+// All that an engine remembers. Plain values: stored as intent in the state database (docs/spec/state.md), copied to
+// whoever shows it. What the replica's disks hold is the store's manifest, never this.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/phase.h"
+#include "model/disk.h"
+#include "model/holdings.h"
+#include "model/job.h"
+#include "model/lineage.h"
+#include "model/recovery_point.h"
+#include "model/settings.h"
+#include "model/vm_definition.h"
+
+namespace understudy::core {
+
+// A cut that is intended, persisted before the hypervisor is asked for it. Its checkpoint is an obligation from then
+// on: it becomes the base or it is deleted.
+struct Cut {
+  std::optional<TransferKind> kind;  // decided once the size of what changed is known
+  uint64_t sequence = 0;
+  uint32_t pass = 0;
+  std::string checkpoint;
+  bool made = false;  // the hypervisor has made the checkpoint
+  Wall at;
+  Uuid point;
+  Monotonic opened;   // of the job, within this run of the daemon; not stored
+};
+
+// Things that must still be done whatever else happens; shown in health when they do not succeed.
+struct Obligations {
+  bool end_job = false;  // and resume a guest that the job's scratch made pause
+  std::vector<std::string> delete_checkpoints;
+  std::string hold;      // reason; empty = no hold to set
+  bool empty() const { return !end_job && delete_checkpoints.empty() && hold.empty(); }
+};
+
+struct Failover {
+  Uuid point;
+  PointType type = PointType::standard;
+  Wall cut;                 // of the point
+  uint64_t generation = 0;  // the new one
+  bool primary_running = false;  // the primary answered and runs its VM when this was asked
+};
+
+struct Times {
+  Wall last_replication;   // primary: last success; replica: last receipt
+  Wall last_cut;           // instant of the newest point
+  Wall last_apply;
+  PointType last_type = PointType::none;
+};
+
+struct Statistics {
+  Wall since;
+  uint64_t successes = 0, failures = 0, network_failures = 0, misses = 0;
+  uint64_t bytes = 0, most_bytes = 0;
+  uint64_t latency_seconds = 0, most_latency_seconds = 0;
+};
+
+struct State {
+  Uuid vm;
+  std::string name;
+  Phase phase = Phase::none;
+  ReplicationSettings settings;
+  std::vector<DiskGeometry> disks;
+  Lineage lineage;  // primary: the sequence is the last one used for a cut. replica: of the newest point
+  std::optional<Error> cause;  // why it is halted, or why the last try failed
+  Wall cause_since;
+  std::vector<std::string> warnings;  // from the replica host, when replication was enabled
+  Times times;
+  Statistics statistics;
+  std::vector<Job> jobs;
+
+  // primary
+  VmDefinition definition;     // as it was sent; until the replica is prepared
+  std::string base_checkpoint; // what the next cut continues
+  uint64_t base_sequence = 0;  // of the last acknowledged point; 0 until the first copy is complete
+  uint32_t passes = 0;         // complete passes of the first copy
+  std::optional<Cut> cut;
+  Obligations obligations;
+
+  bool slot = false;           // granted by the host's scheduler; not stored
+
+  // replica
+  std::string directory;       // of the store
+  std::string primary_name;    // certificate name of the only host that may send
+  std::optional<Failover> failover;
+
+  bool first_copy_done() const { return base_sequence != 0; }
+};
+
+ReplicationMode mode_of(const State& state);
+ReplicationState published_state(const State& state);
+// A job that makes other methods answer 32774; background jobs (105, 106, 108, 116) do not count.
+bool has_foreground_job(const State& state);
+const Job* find_job(const State& state, const Uuid& id);
+
+// Versioned text, for the state database. decode(encode(s)) == s but for what is marked "not stored".
+std::string encode_state(const State& state);
+Result<State> decode_state(std::string_view text);
+
+}  // namespace understudy::core

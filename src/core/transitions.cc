@@ -1,0 +1,165 @@
+#include "core/transitions.h"
+
+#include "core/rules.h"
+
+namespace understudy::core {
+namespace {
+using enum Phase;
+using namespace rules;
+
+constexpr std::nullopt_t any = std::nullopt;
+constexpr std::nullopt_t same = std::nullopt;
+
+// One line a case: in this phase, on this event, if this holds, go there and do that. First fit wins.
+#define ROW(from, event, guard, to, rule) {from, Is<event>::index, #guard, guard, to, #rule, rule}
+// clang-format off
+constexpr Transition kTable[] = {
+  // --- method calls: checks in the documented order 32777, 32774, 32775, 32773 of the point ---
+  ROW(any,          CreateCall,      hypervisor_unknown,   same,         refuse_unavailable),
+  ROW(any,          StartCall,       hypervisor_unknown,   same,         refuse_unavailable),
+  ROW(any,          FailoverCall,    hypervisor_unknown,   same,         refuse_unavailable),
+  ROW(any,          PowerCall,       hypervisor_unknown,   same,         refuse_unavailable),
+  ROW(any,          CreateCall,      busy,                 same,         refuse_busy),
+  ROW(any,          StartCall,       busy,                 same,         refuse_busy),
+  ROW(any,          FailoverCall,    busy,                 same,         refuse_busy),
+  ROW(any,          PowerCall,       busy,                 same,         refuse_busy),
+  ROW(none,         CreateCall,      always,               creating,     create),
+  ROW(any,          CreateCall,      always,               same,         refuse_state),
+  ROW(ready,        StartCall,       always,               idle,         start_first_copy),
+  ROW(any,          StartCall,       always,               same,         refuse_state),
+  ROW(standby,      FailoverCall,    point_unknown,        standby,      refuse_point),
+  ROW(standby,      FailoverCall,    always,               stopping,     begin_failover),
+  ROW(any,          FailoverCall,    always,               same,         refuse_state),
+  ROW(any,          PowerCall,       power_is_so,          same,         refuse_power),
+  ROW(any,          PowerCall,       start_is_held,        same,         refuse_held),
+  ROW(any,          PowerCall,       always,               same,         change_power),
+  ROW(any,          PowerChanged,    always,               same,         power_changed),
+
+  // --- primary: the relationship is made ---
+  ROW(creating,     Started,         always,               creating,     prepare_peer),
+  ROW(creating,     PreparedPeer,    not_awaited,          creating,     nothing),
+  ROW(creating,     PreparedPeer,    ok,                   ready,        created),
+  ROW(creating,     PreparedPeer,    always,               none,         create_failed),
+
+  // --- primary: the cycle ---
+  ROW(idle,         Started,         always,               idle,         resume),
+  ROW(inventory,    Started,         always,               idle,         resume),
+  ROW(queued,       Started,         always,               idle,         resume),
+  ROW(cutting,      Started,         always,               idle,         resume),
+  ROW(sending,      Started,         always,               idle,         resume),
+  ROW(settling,     Started,         always,               idle,         resume),
+  ROW(idle,         HypervisorNews,  scratch_trouble,      settling,     end_stale_job),
+  ROW(idle,         HypervisorNews,  vm_started,           idle,         due_now),
+  ROW(idle,         TimerDue,        always,               inventory,    take_inventory),
+  ROW(inventory,    Inventoried,     not_awaited,          inventory,    nothing),
+  ROW(inventory,    Inventoried,     vm_unknown,           idle,         back_off),
+  ROW(inventory,    Inventoried,     vm_gone,              halted,       halt_vm_gone),
+  ROW(inventory,    Inventoried,     replica_failed_over,  halted,       halt_failed_over),
+  ROW(inventory,    Inventoried,     cut_acknowledged,     settling,     acknowledged),
+  ROW(inventory,    Inventoried,     vm_off,               idle,         wait_for_vm),
+  ROW(inventory,    Inventoried,     obligations_pending,  settling,     settle),
+  ROW(inventory,    Inventoried,     job_is_stale,         settling,     end_stale_job),
+  ROW(inventory,    Inventoried,     replica_unreachable,  idle,         back_off),
+  ROW(inventory,    Inventoried,     replica_gone,         halted,       halt_gone),
+  ROW(inventory,    Inventoried,     replica_elsewhere,    halted,       halt_elsewhere),
+  ROW(inventory,    Inventoried,     base_lost,            halted,       halt_base_lost),
+  ROW(inventory,    Inventoried,     first_copy_lost,      settling,     restart_first_copy),
+  ROW(inventory,    Inventoried,     passes_lost,          settling,     restart_first_copy),
+  ROW(inventory,    Inventoried,     cut_is_void,          settling,     abandon_cut),
+  ROW(inventory,    Inventoried,     foreign_job,          idle,         back_off_foreign_job),
+  ROW(inventory,    Inventoried,     always,               queued,       request_slot),
+  ROW(queued,       HypervisorNews,  scratch_trouble,      settling,     end_stale_job),
+  ROW(queued,       SlotGranted,     job_still_open,       sending,      send_again),
+  ROW(queued,       SlotGranted,     always,               cutting,      open_job),
+  ROW(cutting,      JobOpened,       not_awaited,          cutting,      nothing),
+  ROW(cutting,      JobOpened,       ok,                   sending,      send_cut),
+  ROW(cutting,      JobOpened,       always,               settling,     cut_failed),
+  ROW(sending,      HypervisorNews,  scratch_trouble,      sending,      protect_guest),
+  ROW(sending,      TimerDue,        cut_is_pass,          sending,      stop_sending),
+  ROW(sending,      Sent,            not_awaited,          sending,      nothing),
+  ROW(sending,      Sent,            sent_pass,            settling,     pass_sent),
+  ROW(sending,      Sent,            sent_delta,           settling,     acknowledged),
+  ROW(sending,      Sent,            obligations_pending,  settling,     send_interrupted),
+  ROW(sending,      Sent,            sent_for_nothing,     settling,     abandon_cut),
+  ROW(sending,      Sent,            always,               idle,         send_failed),
+  ROW(settling,     Settled,         not_awaited,          settling,     nothing),
+  ROW(settling,     Settled,         ok,                   idle,         settled),
+  ROW(settling,     Settled,         always,               idle,         settle_failed),
+
+  // --- primary: halted, with obligations left ---
+  ROW(halted,       Started,         obligations_pending,  halted,       settle_halted),
+  ROW(halted,       TimerDue,        obligations_pending,  halted,       settle_halted),
+  ROW(halted,       Settled,         always,               halted,       halted_settled),
+
+  // --- replica: made ---
+  ROW(none,         PrepareAsk,      always,               preparing,    prepare_replica),
+  ROW(waiting,      PrepareAsk,      other_peer,           waiting,      refuse_peer),
+  ROW(waiting,      PrepareAsk,      staging_busy,         waiting,      refuse_begin_busy),
+  ROW(waiting,      PrepareAsk,      always,               preparing,    prepare_replica),
+  ROW(any,          PrepareAsk,      always,               same,         refuse_prepare),
+  ROW(preparing,    Started,         always,               preparing,    prepare_replica_again),
+  ROW(preparing,    PreparedReplica, not_awaited,          preparing,    nothing),
+  ROW(preparing,    PreparedReplica, ok,                   waiting,      replica_prepared),
+  ROW(preparing,    PreparedReplica, always,               none,         prepare_failed),
+
+  // --- replica: receiving ---
+  ROW(any,          QueryAsk,        other_peer,           same,         refuse_peer),
+  ROW(any,          QueryAsk,        always,               same,         answer_query),
+  ROW(any,          BeginAsk,        other_peer,           same,         refuse_peer),
+  ROW(waiting,      BeginAsk,        staging_busy,         waiting,      refuse_begin_busy),
+  ROW(standby,      BeginAsk,        staging_busy,         standby,      refuse_begin_busy),
+  ROW(waiting,      BeginAsk,        always,               waiting,      open_staging),
+  ROW(standby,      BeginAsk,        always,               standby,      open_staging),
+  ROW(any,          BeginAsk,        always,               same,         refuse_begin),
+  ROW(waiting,      StagingOpened,   always,               waiting,      staging_opened),
+  ROW(standby,      StagingOpened,   always,               standby,      staging_opened),
+  ROW(any,          FinishAsk,       other_peer,           same,         refuse_peer),
+  ROW(waiting,      FinishAsk,       staging_busy,         waiting,      refuse_finish),
+  ROW(standby,      FinishAsk,       staging_busy,         standby,      refuse_finish),
+  ROW(waiting,      FinishAsk,       always,               waiting,      publish),
+  ROW(standby,      FinishAsk,       always,               standby,      publish),
+  ROW(any,          FinishAsk,       always,               same,         refuse_finish),
+  ROW(waiting,      Published,       ok,                   standby,      published),
+  ROW(standby,      Published,       ok,                   standby,      published),
+  ROW(waiting,      Published,       always,               waiting,      publish_failed),
+  ROW(standby,      Published,       always,               standby,      publish_failed),
+  ROW(standby,      Merged,          always,               standby,      merged),
+  ROW(waiting,      Started,         always,               waiting,      nothing),
+  ROW(standby,      Started,         always,               standby,      resume_replica),
+
+  // --- replica: failover. Receiving and merging end first, then the generation rises, then the hold goes ---
+  ROW(stopping,     Started,         always,               stopping,     stop_receiving),
+  ROW(stopping,     StagingOpened,   always,               stopping,     note_end_and_stop),
+  ROW(stopping,     Published,       always,               stopping,     note_end_and_stop),
+  ROW(stopping,     Merged,          always,               stopping,     note_end_and_stop),
+  ROW(stopping,     Stopped,         not_awaited,          stopping,     nothing),
+  ROW(stopping,     Stopped,         point_delisted,       standby,      point_lost),
+  ROW(stopping,     Stopped,         always,               failing_over, fail_over),
+  ROW(failing_over, Started,         always,               failing_over, fail_over_again),
+  ROW(failing_over, FailedOver,      not_awaited,          failing_over, nothing),
+  ROW(failing_over, FailedOver,      ok,                   releasing,    release),
+  ROW(failing_over, FailedOver,      always,               standby,      failover_failed),
+  ROW(releasing,    Started,         always,               releasing,    release),
+  ROW(releasing,    TimerDue,        always,               releasing,    release),
+  ROW(releasing,    Released,        not_awaited,          releasing,    nothing),
+  ROW(releasing,    Released,        ok,                   failed_over,  failover_done),
+  ROW(releasing,    Released,        always,               releasing,    release_failed),
+};
+// clang-format on
+#undef ROW
+
+}  // namespace
+
+std::span<const Transition> transitions() { return kTable; }
+
+std::string transitions_as_markdown() {
+  std::string text = "| phase | event | if | next | rule |\n|---|---|---|---|---|\n";
+  for (const Transition& row : kTable) {
+    text += "| " + std::string(row.from ? phase_name(*row.from) : "any") + " | " +
+            std::string(event_name(row.event)) + " | " + std::string(row.guard_name) + " | " +
+            std::string(row.to ? phase_name(*row.to) : "same") + " | " + std::string(row.rule_name) + " |\n";
+  }
+  return text;
+}
+
+}  // namespace understudy::core

@@ -1,0 +1,240 @@
+#include "daemon/composition.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+
+#include "authz/gate.h"
+#include "authz/policy.h"
+#include "base/log.h"
+#include "cim/object_manager.h"
+#include "daemon/local_host.h"
+#include "daemon/replication_service.h"
+#include "files/posix_files.h"
+#include "http/server.h"
+#include "hypervisor/libvirt_hypervisor.h"
+#include "link/connector.h"
+#include "link/server.h"
+#include "providers/providers.h"
+#include "source/backup_source.h"
+#include "statedb/sqlite_state_db.h"
+#include "wsman/service.h"
+#include "wsman/xml.h"
+
+namespace understudy::daemon {
+namespace {
+
+struct RandomIds final : core::Ids {
+  Uuid next() override { return Uuid::random(); }
+};
+
+Status make_folder(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
+  return fail_errno(errno, "cannot make the folder " + path);
+}
+
+// The replication listener: runs while the service settings say so.
+class Listener {
+ public:
+  Listener(const Config& config, transfer::PeerService& service, const Clock& clock, link::LinkIdentity identity)
+      : address_(config.replication.address), service_(service), clock_(clock), identity_(std::move(identity)) {}
+
+  Status apply(const ServiceSettings& settings) {
+    const std::lock_guard lock(mutex_);
+    const auto port = static_cast<uint16_t>(settings.https_port);
+    if (server_ && settings.recovery_server_enabled && server_->port() == port) return {};
+    if (!settings.recovery_server_enabled) {
+      server_.reset();
+      wanted_ = false;
+      return {};
+    }
+    auto started = link::LinkServer::start({address_, port, identity_}, service_, clock_);
+    if (!started) return fail(started.error().context("replication listener"));
+    server_ = std::move(*started);
+    wanted_ = true;
+    log_info("link", "listening for replication", {{"address", address_}, {"port", port}});
+    return {};
+  }
+  void want() {
+    const std::lock_guard lock(mutex_);
+    wanted_ = true;
+  }
+  bool healthy() {
+    const std::lock_guard lock(mutex_);
+    return !wanted_ || server_ != nullptr;
+  }
+  void stop() {
+    const std::lock_guard lock(mutex_);
+    server_.reset();
+  }
+
+ private:
+  const std::string address_;
+  transfer::PeerService& service_;
+  const Clock& clock_;
+  const link::LinkIdentity identity_;
+  std::mutex mutex_;
+  std::unique_ptr<link::LinkServer> server_;
+  bool wanted_ = false;
+};
+
+class Daemon final : public Composition {
+ public:
+  explicit Daemon(const Config& config) : config_(config), hypervisor_(hypervisor_config(config)) {}
+
+  // Front and link first, so that nobody asks any more; then what carries out; then the core.
+  ~Daemon() override {
+    http_.reset();
+    if (listener_) listener_->stop();
+    if (core_) core_->stop();
+  }
+
+  Status start() {
+    US_CHECK(make_folder(config_.state_directory, 0711));
+    US_CHECK(make_folder(config_.run_directory, 0755));
+    US_TRY(state_db_, statedb::open_state_db(config_.state_directory + "/state.db"));
+    registry_ = std::make_unique<Registry>(*state_db_);
+    US_CHECK(registry_->load());
+    US_CHECK(hypervisor_.prepare());
+    start_core();
+    US_CHECK(core_->load());
+    core_->start();
+    start_link();
+    return start_front();
+  }
+
+ private:
+  static hypervisor::HypervisorConfig hypervisor_config(const Config& config) {
+    hypervisor::HypervisorConfig mine;
+    mine.uri = config.libvirt_uri;
+    mine.scratch_directory = config.hypervisor.scratch_directory;
+    mine.scratch_space = config.hypervisor.scratch_bytes;
+    mine.hook_directory = config.hypervisor.hook_directory;
+    mine.hold_directory = config.state_directory + "/holds";
+    mine.networks = config.hypervisor.networks;
+    mine.boot_directories = config.hypervisor.boot_directories;
+    mine.serial_log_directory = config.hypervisor.console_directory;
+    return mine;
+  }
+
+  link::LinkIdentity link_identity() const {
+    const Config::Replication& r = config_.replication;
+    return {config_.host_name, UNDERSTUDY_VERSION, r.certificate, r.key, r.authority};
+  }
+
+  Result<std::unique_ptr<transfer::Source>> open_source(const Uuid& vm, const std::vector<DiskGeometry>& disks) {
+    US_TRY(const hypervisor::ExportInfo info, hypervisor_.export_of(vm));
+    std::vector<source::BackupDisk> exports;
+    for (const DiskGeometry& disk : disks) {
+      const hypervisor::ExportedDisk* found = nullptr;
+      for (const hypervisor::ExportedDisk& exported : info.disks)
+        if (exported.target == disk.target) found = &exported;
+      if (found == nullptr)
+        return fail(ErrorCode::invalid_state, "the open backup job has no disk " + disk.target);
+      exports.push_back({disk, {info.socket, found->name, found->context}});
+    }
+    return source::open_backup_source(std::move(exports), info.granule);
+  }
+
+  Status give_to_guest(const std::vector<std::string>& paths) {
+    US_TRY(const hypervisor::ImageOwner owner, hypervisor_.image_owner());
+    for (const std::string& path : paths)
+      if (lchown(path.c_str(), owner.user, owner.group) != 0) return fail_errno(errno, "cannot give " + path + " to QEMU's user");
+    return {};
+  }
+
+  void start_core() {
+    throttle_ = std::make_shared<transfer::Throttle>(config_.replication.bandwidth);
+    connector_ = std::make_unique<link::TlsConnector>(link_identity(), clock_, throttle_);
+    performer::Ports ports{hypervisor_, *connector_, files_, *state_db_, clock_, ids_,
+                           [this](const Uuid& vm, const std::vector<DiskGeometry>& disks, const std::optional<std::string>&) {
+                             return open_source(vm, disks);
+                           },
+                           [this](const std::vector<std::string>& paths) { return give_to_guest(paths); }};
+    core_ = std::make_unique<performer::CoreLoop>(std::move(ports));
+    hypervisor_.on_event([this](const Uuid& vm, core::VmEvent what) { core_->post_known(vm, core::HypervisorNews{what}); });
+  }
+
+  void start_link() {
+    replication_ = std::make_unique<ReplicationService>(*core_, *registry_, config_.host_name);
+    listener_ = std::make_unique<Listener>(config_, *replication_, clock_, link_identity());
+    if (!registry_->settings().recovery_server_enabled) return;
+    listener_->want();
+    // A listener that cannot run is shown (OperationalStatus 6); the rest of the host goes on.
+    if (const Status listening = listener_->apply(registry_->settings()); !listening)
+      log_error("link", "the recovery server is enabled but cannot listen", {{"error", listening.error().text()}});
+  }
+
+  Status start_front() {
+    host_ = std::make_unique<LocalHost>(LocalHost::Parts{
+        *core_, hypervisor_, *registry_, clock_, config_.host_name, config_.replication.certificate,
+        [this](const ServiceSettings& settings) { return listener_->apply(settings); },
+        [this] { return listener_->healthy(); }});
+    const auto authorize = [](const cim::Caller& caller, cim::Right right, std::string_view class_name,
+                              std::string_view method) -> Status {
+      US_TRY(const authz::Role role, authz::parse_role(caller.role));
+      return authz::permit(role, right == cim::Right::read, class_name, method);
+    };
+    manager_ = std::make_unique<cim::ObjectManager>(authorize, config_.host_name);
+    providers::register_providers(*manager_, *host_, [](std::string_view text) { return wsman::parse_xml(text); });
+
+    const Config::Management& m = config_.management;
+    authz::CertificateMap certificates;
+    if (access(m.certificate_map.c_str(), F_OK) == 0) {
+      US_TRY(certificates, authz::CertificateMap::load(m.certificate_map));
+    }
+    gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file), std::move(certificates));
+    wsman_ = std::make_unique<wsman::WsmanService>(*manager_, *gate_, clock_, wsman::Product{"Understudy", UNDERSTUDY_VERSION});
+
+    std::vector<http::Listener> listeners;
+    US_TRY(net::Fd local, net::listen_unix(m.socket, 0600));
+    listeners.push_back({std::move(local), nullptr});
+    if (!m.address.empty()) {
+      net::TlsOptions options;
+      options.certificate_file = m.certificate;
+      options.key_file = m.key;
+      options.authority_file = m.authority;
+      options.peer = net::PeerCheck::optional;
+      US_TRY(auto context, net::TlsContext::server(options));
+      tls_ = std::make_unique<net::TlsContext>(std::move(context));
+      US_TRY(net::Fd remote, net::listen_tcp(m.address, m.port));
+      listeners.push_back({std::move(remote), tls_.get()});
+      log_info("wsman", "listening for management", {{"address", m.address}, {"port", m.port}});
+    }
+    http_ = std::make_unique<http::HttpServer>(
+        std::move(listeners),
+        [this](const http::HttpRequest& head, const http::ConnectionInfo& info) { return wsman_->admit(head, info); });
+    return {};
+  }
+
+  const Config config_;
+  SystemClock clock_;
+  RandomIds ids_;
+  files::PosixFiles files_;
+  std::unique_ptr<core::StateDb> state_db_;
+  std::unique_ptr<Registry> registry_;
+  hypervisor::LibvirtHypervisor hypervisor_;
+  std::shared_ptr<transfer::Throttle> throttle_;
+  std::unique_ptr<link::TlsConnector> connector_;
+  std::unique_ptr<performer::CoreLoop> core_;
+  std::unique_ptr<ReplicationService> replication_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<LocalHost> host_;
+  std::unique_ptr<cim::ObjectManager> manager_;
+  std::unique_ptr<authz::Gate> gate_;
+  std::unique_ptr<wsman::WsmanService> wsman_;
+  std::unique_ptr<net::TlsContext> tls_;
+  std::unique_ptr<http::HttpServer> http_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Composition>> Composition::start(const Config& config) {
+  auto daemon = std::make_unique<Daemon>(config);
+  US_CHECK(daemon->start());
+  return daemon;
+}
+
+}  // namespace understudy::daemon

@@ -1,0 +1,45 @@
+#include "daemon/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace understudy::daemon {
+namespace {
+
+TEST(Config, ReadsWhatIsGivenAndKeepsTheRest) {
+  const auto config = parse_config(R"(
+host_name = "host-a"
+[management]
+address = "10.0.0.1"
+[replication]
+bandwidth = 1000000
+[hypervisor.networks]
+lan = "lan2"
+)", "test.toml");
+  ASSERT_TRUE(config) << config.error().text();
+  EXPECT_EQ(config->host_name, "host-a");
+  EXPECT_EQ(config->management.port, 5986);
+  EXPECT_EQ(config->management.socket, "/run/understudy/wsman.sock");
+  EXPECT_EQ(config->replication.bandwidth, 1000000u);
+  EXPECT_EQ(config->hypervisor.networks.at("lan"), "lan2");
+}
+
+TEST(Config, ErrorsNameFileLineAndWhatIsWanted) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"host_nmae = \"x\"", "test.toml:1: host_nmae: no setting of this name"},
+      {"\n[management]\nport = 70000", "test.toml:3: management.port: a whole number from 1 to 65535"},
+      {"[management]\nport = \"x\"", "management.port"},
+      {"log_json = 1", "log_json: true or false"},
+      {"management = 3", "management: a table"},
+      {"[replication]\naddress = \"\"", "replication.address"},
+      {"x = [", "test.toml:1"},
+  };
+  for (const auto& [text, wanted] : cases) {
+    const auto config = parse_config(text, "test.toml");
+    ASSERT_FALSE(config) << text;
+    EXPECT_THAT(config.error().message(), testing::HasSubstr(wanted));
+  }
+}
+
+}  // namespace
+}  // namespace understudy::daemon

@@ -1,0 +1,182 @@
+#include "daemon/local_host.h"
+
+#include <strings.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "net/certificate.h"
+
+namespace understudy::daemon {
+
+std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
+  const auto store = parts_.core.performer().replica_store(vm);
+  return store ? (*store)->points() : std::vector<RecoveryPoint>();
+}
+
+providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional<core::State> state) const {
+  providers::VmView view;
+  view.vm = std::move(vm);
+  view.listed = listed;
+  if (state) {
+    view.state = std::move(*state);
+    view.health = core::health_of(view.state, now());
+  }
+  view.state.vm = view.vm.id;
+  view.state.name = view.vm.name;
+  if (view.state.disks.empty() && listed) {
+    // Not replicated: its disks are what the definition says. One that cannot be replicated shows none.
+    if (const auto definition = parts_.hypervisor.definition(view.vm.id))
+      for (const VmDisk& disk : definition->disks) view.state.disks.push_back({disk.target, disk.size});
+  }
+  if (core::is_replica(view.state.phase) && view.state.phase != core::Phase::preparing) {
+    const auto store = parts_.core.performer().replica_store(view.vm.id);
+    if (store) view.points = (*store)->points();
+    else
+      view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
+  }
+  return view;
+}
+
+Result<std::vector<providers::VmView>> LocalHost::vms() {
+  US_TRY(const std::vector<core::VmSummary> listed, parts_.hypervisor.list());
+  std::vector<core::State> states = parts_.core.states();
+  std::vector<providers::VmView> views;
+  for (const core::VmSummary& vm : listed) {
+    const auto known = std::find_if(states.begin(), states.end(), [&](const core::State& s) { return s.vm == vm.id; });
+    std::optional<core::State> state;
+    if (known != states.end()) {
+      state = std::move(*known);
+      states.erase(known);
+    }
+    views.push_back(view(vm, true, std::move(state)));
+  }
+  for (core::State& state : states) {
+    if (state.phase == core::Phase::none) continue;
+    core::VmSummary gone;
+    gone.id = state.vm;
+    gone.name = state.name;
+    views.push_back(view(gone, false, std::move(state)));
+  }
+  return views;
+}
+
+Result<providers::VmView> LocalHost::vm(const Uuid& id) {
+  auto found = parts_.hypervisor.find(id);
+  auto state = parts_.core.state(id);
+  if (found) return view(std::move(*found), true, std::move(state));
+  if (found.error().code() != ErrorCode::not_found || !state || state->phase == core::Phase::none)
+    return fail(found.error());
+  core::VmSummary gone;
+  gone.id = id;
+  gone.name = state->name;
+  return view(gone, false, std::move(state));
+}
+
+ServiceSettings LocalHost::service_settings() {
+  ServiceSettings settings = parts_.registry.settings();
+  if (!settings.certificate_thumbprint.empty()) return settings;
+  if (const auto installed = net::load_certificate_info(parts_.certificate)) settings.certificate_thumbprint = installed->thumbprint;
+  return settings;
+}
+
+Status LocalHost::modify_service_settings(const ServiceSettings& settings) {
+  US_CHECK(parts_.apply_settings(settings));
+  return parts_.registry.store_settings(settings);
+}
+
+Status LocalHost::add_authorization_entry(const AuthorizationEntry& entry) {
+  const std::string& folder = entry.replica_storage_location;
+  if (!folder.starts_with('/'))
+    return fail(ErrorCode::invalid_parameter, "the storage location '" + folder + "' is not an absolute path",
+                "give a folder such as /var/lib/understudy/replicas");
+  struct stat info {};
+  if (stat(folder.c_str(), &info) != 0) {
+    if (mkdir(folder.c_str(), 0711) != 0)
+      return fail(ErrorCode::not_found, "the storage location " + folder + " does not exist and cannot be made",
+                  "make it, or name another: mkdir -p -m 0711 " + folder);
+  } else if (!S_ISDIR(info.st_mode)) {
+    return fail(ErrorCode::invalid_parameter, "the storage location " + folder + " is not a folder");
+  }
+  return parts_.registry.add_entry(entry);
+}
+
+core::CallFacts LocalHost::facts(const Uuid& vm) const {
+  core::CallFacts facts;
+  auto found = parts_.hypervisor.find(vm);
+  if (found) facts.vm = std::move(*found);
+  else facts.hypervisor = found.error();
+  return facts;
+}
+
+providers::MethodResult LocalHost::call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make) {
+  US_TRY(performer::Answer answer, parts_.core.ask(vm, make, limits::kMethodReply));
+  return std::get<core::Reply>(answer).job;
+}
+
+Status LocalHost::complete(ReplicationSettings& settings) const {
+  if (strcasecmp(settings.recovery_connection_point.c_str(), parts_.name.c_str()) == 0)
+    return fail(ErrorCode::invalid_parameter, "a VM cannot be replicated to the host it runs on ('" + parts_.name + "')",
+                "name another host");
+  const auto certificate = net::load_certificate_info(parts_.certificate);
+  if (!certificate) {
+    return fail(ErrorCode::not_found, "this host has no replication certificate: " + certificate.error().message(),
+                "understudy certificate host " + parts_.name + " --authority DIR --out /etc/understudy/tls");
+  }
+  if (!settings.certificate_thumbprint.empty() &&
+      strcasecmp(settings.certificate_thumbprint.c_str(), certificate->thumbprint.c_str()) != 0)
+    return fail(ErrorCode::not_found, "no certificate with thumbprint " + settings.certificate_thumbprint +
+                                          " is installed; this host's is " + certificate->thumbprint);
+  settings.certificate_thumbprint = certificate->thumbprint;
+  settings.primary_host_system = parts_.name;
+  settings.primary_connection_point = parts_.name;
+  if (settings.recovery_server_port == 0) settings.recovery_server_port = 443;
+  return {};
+}
+
+providers::MethodResult LocalHost::create_relationship(const Uuid& vm, const ReplicationSettings& given) {
+  core::CreateCall create;
+  create.facts = facts(vm);
+  create.settings = given;
+  const auto state = parts_.core.state(vm);
+  const bool replicated = state && (state->phase != core::Phase::none || core::has_foreground_job(*state));
+  if (!create.facts.hypervisor && !replicated) {  // else the engine refuses without looking further
+    US_CHECK(complete(create.settings));
+    US_TRY(create.definition, parts_.hypervisor.definition(vm));
+    US_TRY(create.disks, parts_.hypervisor.replicable(vm, create.settings.included_disks));
+    std::erase_if(create.definition.disks, [&](const VmDisk& disk) {
+      return std::none_of(create.disks.begin(), create.disks.end(),
+                          [&](const DiskGeometry& included) { return included.target == disk.target; });
+    });
+    create.settings.included_disks.clear();
+    for (const DiskGeometry& disk : create.disks) create.settings.included_disks.push_back(disk.target);
+  }
+  return call(vm, [&](core::CallId id) -> core::Event {
+    create.call = id;
+    return create;
+  });
+}
+
+providers::MethodResult LocalHost::start_replication(const Uuid& vm) {
+  const core::CallFacts now = facts(vm);
+  return call(vm, [&](core::CallId id) -> core::Event { return core::StartCall{id, now}; });
+}
+
+providers::MethodResult LocalHost::initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) {
+  core::FailoverCall failover;
+  failover.facts = facts(vm);
+  failover.point = point;
+  failover.points = points(vm);
+  return call(vm, [&](core::CallId id) -> core::Event {
+    failover.call = id;
+    return failover;
+  });
+}
+
+providers::MethodResult LocalHost::request_power(const Uuid& vm, bool on) {
+  const core::CallFacts now = facts(vm);
+  return call(vm, [&](core::CallId id) -> core::Event { return core::PowerCall{id, now, on}; });
+}
+
+}  // namespace understudy::daemon

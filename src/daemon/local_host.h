@@ -1,0 +1,53 @@
+// This host as the providers see it: joins what libvirt lists, what the engines know and what the stores hold, and
+// turns method calls into events that carry fresh facts. Any thread.
+#pragma once
+
+#include <functional>
+
+#include "daemon/registry.h"
+#include "performer/core_loop.h"
+#include "providers/host.h"
+
+namespace understudy::daemon {
+
+class LocalHost final : public providers::Host {
+ public:
+  struct Parts {
+    performer::CoreLoop& core;
+    core::Hypervisor& hypervisor;
+    Registry& registry;
+    Clock& clock;
+    std::string name;
+    std::string certificate;  // file of this host's replication certificate
+    // Makes the replication listener run as these settings say; called before they are stored.
+    std::function<Status(const ServiceSettings&)> apply_settings;
+    std::function<bool()> listening;
+  };
+  explicit LocalHost(Parts parts) : parts_(std::move(parts)) {}
+
+  std::string name() const override { return parts_.name; }
+  std::string product_version() const override { return UNDERSTUDY_VERSION; }
+  Wall now() const override { return parts_.clock.now().wall; }
+  Result<std::vector<providers::VmView>> vms() override;
+  Result<providers::VmView> vm(const Uuid& id) override;
+  bool listening() const override { return parts_.listening(); }
+  // Before an operator names a certificate it is the one that is installed.
+  ServiceSettings service_settings() override;
+  Status modify_service_settings(const ServiceSettings& settings) override;
+  std::vector<AuthorizationEntry> authorization_entries() override { return parts_.registry.entries(); }
+  Status add_authorization_entry(const AuthorizationEntry& entry) override;
+  providers::MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override;
+  providers::MethodResult start_replication(const Uuid& vm) override;
+  providers::MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override;
+  providers::MethodResult request_power(const Uuid& vm, bool on) override;
+
+ private:
+  providers::VmView view(core::VmSummary vm, bool listed, std::optional<core::State> state) const;
+  core::CallFacts facts(const Uuid& vm) const;
+  std::vector<RecoveryPoint> points(const Uuid& vm) const;
+  providers::MethodResult call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make);
+  Status complete(ReplicationSettings& settings) const;
+  Parts parts_;
+};
+
+}  // namespace understudy::daemon

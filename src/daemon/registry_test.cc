@@ -1,0 +1,54 @@
+#include "daemon/registry.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace understudy::daemon {
+namespace {
+
+struct MapDb : core::StateDb {
+  std::map<std::string, std::map<std::string, std::string>> rows;
+  Status put(const std::string& kind, const std::string& key, const std::string& text) override {
+    rows[kind][key] = text;
+    return {};
+  }
+  Status remove(const std::string& kind, const std::string& key) override {
+    rows[kind].erase(key);
+    return {};
+  }
+  Result<std::vector<std::pair<std::string, std::string>>> load(const std::string& kind) override {
+    return std::vector<std::pair<std::string, std::string>>(rows[kind].begin(), rows[kind].end());
+  }
+};
+
+TEST(Registry, TheNarrowestEntryAdmits) {
+  MapDb db;
+  Registry registry(db);
+  EXPECT_EQ(registry.entry_for({"a.dom.example"}).error().code(), ErrorCode::access_denied);
+  ASSERT_TRUE(registry.add_entry({"*", "/any", ""}));
+  ASSERT_TRUE(registry.add_entry({"*.dom.example", "/domain", ""}));
+  ASSERT_TRUE(registry.add_entry({"A.dom.example", "/a", ""}));
+  EXPECT_EQ(registry.entry_for({"a.dom.example"})->replica_storage_location, "/a");
+  EXPECT_EQ(registry.entry_for({"b.dom.example"})->replica_storage_location, "/domain");
+  EXPECT_EQ(registry.entry_for({"c.b.dom.example"})->replica_storage_location, "/any");
+  EXPECT_EQ(registry.entry_for({"dom.example"})->replica_storage_location, "/any");
+  EXPECT_EQ(registry.add_entry({"a.DOM.example", "/b", ""}).error().code(), ErrorCode::invalid_parameter);
+}
+
+TEST(Registry, IsTheSameAfterALoad) {
+  MapDb db;
+  Registry registry(db);
+  ServiceSettings settings;
+  settings.recovery_server_enabled = true;
+  settings.https_port = 8443;
+  ASSERT_TRUE(registry.store_settings(settings));
+  ASSERT_TRUE(registry.add_entry({"host-a", "/srv", "tag"}));
+  Registry again(db);
+  ASSERT_TRUE(again.load());
+  EXPECT_EQ(again.settings(), settings);
+  EXPECT_EQ(again.entries(), registry.entries());
+}
+
+}  // namespace
+}  // namespace understudy::daemon

@@ -1,0 +1,90 @@
+#include "daemon/replication_service.h"
+
+#include "base/log.h"
+
+namespace understudy::daemon {
+namespace {
+std::vector<std::string> all_names(const transfer::PeerIdentity& peer) {
+  std::vector<std::string> names = {peer.common_name};
+  names.insert(names.end(), peer.names.begin(), peer.names.end());
+  return names;
+}
+}  // namespace
+
+Status ReplicationService::admit(const transfer::PeerIdentity& peer) {
+  if (!registry_.settings().recovery_server_enabled)
+    return fail(ErrorCode::not_supported, host_name_ + " is not enabled as a recovery server",
+                "on " + host_name_ + ": understudy server enable");
+  const auto entry = registry_.entry_for(all_names(peer));
+  if (!entry) {
+    log_warning("link", "a host without an authorization entry was refused",
+                {{"name", peer.common_name}, {"thumbprint", peer.thumbprint}, {"from", peer.address}});
+    return fail(entry.error());
+  }
+  return {};
+}
+
+Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::PeerIdentity& peer,
+                                                            const transfer::PrepareRequest& request) {
+  US_TRY(const AuthorizationEntry entry, registry_.entry_for(all_names(peer)));
+  US_CHECK(check(request.definition));
+  const Uuid vm = request.definition.id;
+  const auto make = [&](core::CallId call) -> core::Event {
+    core::PrepareAsk ask;
+    ask.call = call;
+    ask.peer = peer.common_name;
+    ask.directory = entry.replica_storage_location + "/" + vm.lower();
+    ask.definition = request.definition;
+    ask.settings = request.settings;
+    ask.lineage = request.lineage;
+    ask.disks = request.disks;
+    return ask;
+  };
+  US_TRY(performer::Answer answer, core_.ask(vm, make, limits::kLinkCall));
+  US_TRY(std::vector<std::string> warnings, std::get<core::PrepareReply>(answer).warnings);
+  log_info("link", "a replica was prepared", {{"vm", request.definition.name}, {"primary", peer.common_name}});
+  return transfer::PrepareAnswer{host_name_, std::move(warnings)};
+}
+
+Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, const Uuid& vm) {
+  core::QueryAsk ask;
+  ask.peer = peer.common_name;
+  if (const auto state = core_.state(vm); state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
+    US_TRY(const auto store, core_.performer().replica_store(vm));
+    ask.newest = store->newest();
+    ask.staging = store->staging();
+  }
+  const auto make = [&](core::CallId call) -> core::Event {
+    ask.call = call;
+    return ask;
+  };
+  US_TRY(performer::Answer answer, core_.ask(vm, make, limits::kLinkCall));
+  return std::get<core::QueryReply>(answer).holdings;
+}
+
+Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& peer, const transfer::BeginRequest& request) {
+  const auto make = [&](core::CallId call) -> core::Event {
+    return core::BeginAsk{call, peer.common_name, request.key, request.granule};
+  };
+  US_TRY(performer::Answer answer, core_.ask(request.vm, make, limits::kLinkCall));
+  US_TRY(const Cursor cursor, std::get<core::BeginReply>(answer).cursor);
+  const auto sink = core_.performer().sink(request.vm);
+  if (!sink) return fail(ErrorCode::cancelled, "receiving has been ended on " + host_name_);
+  return transfer::Begun{cursor, sink};
+}
+
+Result<RecoveryPoint> ReplicationService::finish(const transfer::PeerIdentity& peer, const transfer::FinishRequest& request) {
+  const auto sink = core_.performer().sink(request.vm);
+  const uint64_t bytes = sink ? sink->bytes() : 0;
+  const auto make = [&](core::CallId call) -> core::Event {
+    return core::FinishAsk{call, peer.common_name, request.key, request.point_id, request.type, request.cut, bytes};
+  };
+  US_TRY(performer::Answer answer, core_.ask(request.vm, make, limits::kLinkFinish));
+  return std::get<core::FinishReply>(answer).point;
+}
+
+Status ReplicationService::remove(const transfer::PeerIdentity&, const Uuid&) {
+  return fail(ErrorCode::not_supported, host_name_ + " does not remove replicas for another host");
+}
+
+}  // namespace understudy::daemon

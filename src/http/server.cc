@@ -1,0 +1,119 @@
+#include "http/server.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "http/connection.h"
+
+namespace understudy::http {
+namespace {
+
+// One connection and its thread. The accepting thread makes, evicts and joins; the connection's thread only
+// marks.
+struct Slot {
+  CancelToken cancel;
+  std::atomic<int64_t> idle_since{0};
+  std::atomic<bool> done{false};
+  Thread thread;  // last: joined before the rest goes
+};
+
+}  // namespace
+
+struct HttpServer::State {
+  State(Admit a, ServerLimits l) : admit(std::move(a)), limits(l) {}
+
+  struct Door {
+    Listener listener;
+    std::vector<std::unique_ptr<Slot>> slots;  // the accepting thread's alone
+    Thread thread;
+  };
+  Admit admit;
+  ServerLimits limits;
+  CancelToken stop;
+  std::vector<std::unique_ptr<Door>> doors;
+
+  void accept_loop(Door& door);
+  bool make_room(Door& door);
+  void start(Door& door, net::Connection connection);
+  void serve(const net::TlsContext* tls, net::Connection connection, Slot& slot);
+};
+
+// A full house ends the connection that has been idle longest; when all are busy there is no room.
+bool HttpServer::State::make_room(Door& door) {
+  auto& slots = door.slots;
+  std::erase_if(slots, [](const auto& slot) { return slot->done.load(); });
+  if (slots.size() < door.listener.most_connections) return true;
+  const auto age_rank = [](const auto& slot) {
+    const int64_t since = slot->idle_since;
+    return since == 0 ? INT64_MAX : since;
+  };
+  const auto oldest = std::min_element(
+      slots.begin(), slots.end(), [&](const auto& a, const auto& b) { return age_rank(a) < age_rank(b); });
+  if (oldest == slots.end() || (*oldest)->idle_since == 0) return false;
+  (*oldest)->cancel.cancel();
+  slots.erase(oldest);
+  return true;
+}
+
+void HttpServer::State::accept_loop(Door& door) {
+  while (true) {
+    auto connection = net::accept(door.listener.socket, stop);
+    if (!connection) {
+      if (connection.error().code() != ErrorCode::cancelled)
+        log_error("http", "no longer listening", {{"cause", connection.error().text()}});
+      break;
+    }
+    if (make_room(door))
+      start(door, std::move(*connection));
+    else
+      log_warning("http", "connection refused: all are busy", {{"from", connection->peer}});
+  }
+  for (const auto& slot : door.slots) slot->cancel.cancel();
+  door.slots.clear();
+}
+
+void HttpServer::State::start(Door& door, net::Connection connection) {
+  auto slot = std::make_unique<Slot>();
+  auto shared = std::make_shared<net::Connection>(std::move(connection));  // std::function wants it copyable
+  slot->thread = Thread("http", [this, tls = door.listener.tls, shared, &slot = *slot] {
+    serve(tls, std::move(*shared), slot);
+    slot.done = true;
+  });
+  door.slots.push_back(std::move(slot));
+}
+
+void HttpServer::State::serve(const net::TlsContext* tls, net::Connection connection, Slot& slot) {
+  ConnectionInfo info;
+  info.from = connection.peer;
+  if (!tls) {
+    net::PlainStream stream(std::move(connection), slot.cancel);
+    info.unix_uid = stream.peer_uid();
+    ServerConnection(stream, std::move(info), admit, limits, slot.idle_since).serve();
+    return;
+  }
+  const auto stream = tls->accept(std::move(connection), limits::kLinkHandshake, slot.cancel);
+  if (!stream) {
+    log_debug("http", "no TLS", {{"from", info.from}, {"cause", stream.error().text()}});
+    return;
+  }
+  info.certificate = (*stream)->certificate();
+  ServerConnection(**stream, std::move(info), admit, limits, slot.idle_since).serve();
+}
+
+HttpServer::HttpServer(std::vector<Listener> listeners, Admit admit, ServerLimits limits)
+    : state_(std::make_unique<State>(std::move(admit), limits)) {
+  for (Listener& listener : listeners) {
+    auto& door = *state_->doors.emplace_back(std::make_unique<State::Door>());
+    door.listener = std::move(listener);
+    door.thread = Thread("http-accept", [state = state_.get(), &door] { state->accept_loop(door); });
+  }
+}
+
+HttpServer::~HttpServer() {
+  state_->stop.cancel();
+  for (const auto& door : state_->doors) door->thread.join();
+}
+
+}  // namespace understudy::http

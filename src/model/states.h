@@ -1,0 +1,42 @@
+// The published numbers of Msvm_ReplicationRelationship, Msvm_ConcreteJob and friends (spec/replication.md 2).
+#pragma once
+
+#include <cstdint>
+
+namespace understudy {
+
+enum class ReplicationMode : uint8_t { none = 0, primary = 1, replica = 2, test_replica = 3, extended = 4 };
+
+enum class ReplicationState : uint8_t {
+  disabled = 0,
+  ready = 1,
+  waiting_to_complete = 2,
+  replicating = 3,
+  synced = 4,
+  recovered = 5,
+  committed = 6,
+  suspended = 7,
+  critical = 8,
+  waiting_for_resync = 9,
+  resynchronizing = 10,
+  resync_suspended = 11,
+  failover_in_progress = 12,
+};
+
+enum class ReplicationHealth : uint8_t { not_applicable = 0, ok = 1, warning = 2, critical = 3 };
+enum class PointType : uint8_t { none = 0, standard = 1, application_consistent = 2, planned = 3 };
+
+enum class JobState : uint16_t { new_ = 2, starting = 3, running = 4, completed = 7, terminated = 8, exception = 10 };
+enum class JobType : uint16_t {
+  modify_service_settings = 90,
+  create_relationship = 91,
+  start_replication = 94,
+  initiate_failover = 97,
+  send_delta = 105,
+  receive_delta = 106,
+  apply_log = 108,
+  send_initial = 116,
+  request_state_change = 4,  // Msvm_ComputerSystem.RequestStateChange; real hosts number it so
+};
+
+}  // namespace understudy

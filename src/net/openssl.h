@@ -1,0 +1,33 @@
+// What tls.cc and certificate.cc share: owning pointers, OpenSSL's error queue as an Error, and reading what
+// a certificate says. Private to this folder.
+#pragma once
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+
+#include "net/certificate.h"
+
+namespace understudy::net {
+
+template <auto kFree>
+struct FreeWith {
+  template <class T>
+  void operator()(T* object) const {
+    kFree(object);
+  }
+};
+using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
+using SslContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
+
+// "what: reason of the newest error"; empties this thread's queue.
+tl::unexpected<Error> fail_openssl(ErrorCode code, std::string what, std::string hint = {});
+CertificateInfo describe_certificate(const X509& certificate);
+
+}  // namespace understudy::net

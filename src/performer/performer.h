@@ -1,0 +1,110 @@
+// Carries out what engines ask for: each action becomes calls of adapters on a worker thread, and its end exactly one
+// event. Owned by the core loop; perform() on the core thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "core/action.h"
+#include "performer/ports.h"
+#include "performer/progress.h"
+#include "performer/worker_pool.h"
+#include "store/replica_store.h"
+
+namespace understudy::performer {
+
+// Where a connection writes what it receives, until it is closed. Serialises the connection's thread with whoever
+// ends the receiving: after close() nothing touches the staging any more.
+class StagingSink final : public transfer::Sink {
+ public:
+  explicit StagingSink(std::shared_ptr<store::ReplicaStore> store) : store_(std::move(store)) {}
+  Status write(uint32_t disk, uint64_t offset, ByteView data) override;
+  Status zero(uint32_t disk, uint64_t offset, uint64_t length) override;
+  Status advance(Cursor cursor) override;
+  void close();
+  uint64_t bytes() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<store::ReplicaStore> store_;  // null once closed
+  uint64_t bytes_ = 0;
+};
+
+class Performer {
+ public:
+  using Post = std::function<void(const Uuid& vm, core::Event event)>;
+
+  Performer(Ports ports, Post post);
+  ~Performer();
+  // Cancels what runs, and ends the threads. Nothing is posted afterwards.
+  void stop();
+
+  // Opens the store of a replica's engine when the daemon starts; a failure is kept and answers every later use.
+  void adopt(const core::State& state);
+  // `state` is the engine's state after the step that asked. Only for actions that end in an event.
+  void perform(const core::State& state, const core::Action& action);
+
+  // --- from other threads ---
+  Result<std::shared_ptr<store::ReplicaStore>> replica_store(const Uuid& vm);  // not_found when there is none
+  std::shared_ptr<StagingSink> sink(const Uuid& vm);                           // of the last begin; may be null
+  const Progress& progress() const { return progress_; }
+
+ private:
+  // What belongs to one VM beside its engine. The engine's phases see to it that one task at a time uses the peer and
+  // the source; the mutex guards the pointers only.
+  struct Runtime {
+    std::mutex mutex;
+    std::unique_ptr<transfer::Peer> peer;
+    std::unique_ptr<transfer::Source> source;
+    CancelToken sending;
+    CancelToken merging;
+    std::shared_ptr<store::ReplicaStore> store;
+    std::optional<Error> store_error;
+    std::shared_ptr<StagingSink> sink;
+  };
+  using RuntimePtr = std::shared_ptr<Runtime>;
+  using State = core::State;
+
+  RuntimePtr runtime(const Uuid& vm);
+  // Runs `work` on the pool and posts its event. A full pool posts what `refused` makes of the error.
+  void run(WorkerPool& pool, const Uuid& vm, std::function<core::Event()> work,
+           const std::function<core::Event(const Error&)>& refused);
+
+  void on(const State& state, const core::PreparePeer& action);
+  void on(const State& state, const core::TakeInventory& action);
+  void on(const State& state, const core::OpenJob& action);
+  void on(const State& state, const core::Send& action);
+  void on(const State& state, const core::StopSending& action);
+  void on(const State& state, const core::Settle& action);
+  void on(const State& state, const core::PrepareReplica& action);
+  void on(const State& state, const core::OpenStaging& action);
+  void on(const State& state, const core::Publish& action);
+  void on(const State& state, const core::StopReceiving& action);
+  void on(const State& state, const core::Merge& action);
+  void on(const State& state, const core::StopMerging& action);
+  void on(const State& state, const core::FailOver& action);
+  void on(const State& state, const core::Release& action);
+  void on(const State& state, const core::ChangePower& action);
+
+  Result<transfer::Peer*> connected_peer(Runtime& runtime, const State& state);
+  Result<transfer::Source*> opened_source(Runtime& runtime, const State& state);
+  Result<Holdings> ask_replica(Runtime& runtime, const State& state);
+  core::Sent send(Runtime& runtime, const State& state, const core::Send& action);
+  Status settle(Runtime& runtime, const State& state, const core::Obligations& obligations);
+  Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action, const Uuid& vm);
+
+  Ports ports_;
+  Post post_;
+  Progress progress_;
+  CancelToken stopping_;
+  std::mutex mutex_;
+  std::map<Uuid, RuntimePtr> runtimes_;
+  WorkerPool workers_;   // short calls
+  WorkerPool senders_;   // one thread a transfer slot
+  WorkerPool mergers_;   // never in the way of a failover
+};
+
+}  // namespace understudy::performer

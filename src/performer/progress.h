@@ -1,0 +1,32 @@
+// Bytes done and to do of running jobs, told by the threads that move them, read by whoever shows a job. Neither
+// number ever goes back. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+
+#include "base/ids.h"
+#include "model/job.h"
+
+namespace understudy::performer {
+
+class Progress {
+ public:
+  // One transfer of the job: `done` of `total` bytes. A later transfer (another pass) adds to those before it.
+  void report(const Uuid& job, uint64_t transfer, uint64_t done, uint64_t total);
+  void fill(Job& job) const;
+  void forget(const Uuid& job);
+
+ private:
+  struct Entry {
+    uint64_t transfer = 0;
+    uint64_t before = 0;  // bytes of the transfers that are complete
+    uint64_t done = 0;
+    uint64_t total = 0;
+  };
+  mutable std::mutex mutex_;
+  std::map<Uuid, Entry> entries_;
+};
+
+}  // namespace understudy::performer

@@ -1,0 +1,52 @@
+// What the providers see of this host: values out, method calls in. daemon/ implements it over the engines,
+// the hypervisor, the stores and the state database. Any thread; calls block at most limits::kMethodReply.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/health.h"
+#include "core/ports/hypervisor.h"
+#include "core/state.h"
+
+namespace understudy::providers {
+
+// One VM as the hypervisor lists it, with its engine's state (phase none when there is no relationship) and,
+// on a replica, the recovery points its store lists. `listed` is false for a VM that only the engine knows.
+struct VmView {
+  core::VmSummary vm;
+  bool listed = true;
+  core::State state;
+  core::Health health;
+  std::vector<RecoveryPoint> points;  // oldest first
+};
+
+// A method that was accepted: done (no job), or the job's id (ReturnValue 4096).
+using MethodResult = Result<std::optional<Uuid>>;
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  virtual std::string name() const = 0;  // SystemName of every object
+  virtual std::string product_version() const = 0;
+  virtual Wall now() const = 0;
+  virtual Result<std::vector<VmView>> vms() = 0;  // not_available when libvirt does not answer
+  virtual Result<VmView> vm(const Uuid& id) = 0;  // not_found
+
+  // The listener for replication runs as the settings say (Msvm_ReplicationService.OperationalStatus).
+  virtual bool listening() const = 0;
+  virtual ServiceSettings service_settings() = 0;
+  virtual Status modify_service_settings(const ServiceSettings& settings) = 0;
+  virtual std::vector<AuthorizationEntry> authorization_entries() = 0;
+  virtual Status add_authorization_entry(
+      const AuthorizationEntry& entry) = 0;  // makes the directory; duplicate: invalid_parameter
+
+  virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
+  virtual MethodResult start_replication(const Uuid& vm) = 0;
+  virtual MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) = 0;
+  virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
+};
+
+}  // namespace understudy::providers

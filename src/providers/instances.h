@@ -1,0 +1,54 @@
+// What each class shows. Every function appends the instances of one class: `..._of_host` those that exist
+// once, the others those of one VM. Properties that nothing is known of stay NULL; those with a default in
+// the schema have it. Pure functions of what Host said.
+#pragma once
+
+#include <vector>
+
+#include "cim/value.h"
+#include "providers/host.h"
+
+namespace understudy::providers {
+
+using Instances = std::vector<cim::Instance>;
+
+// An instance with the schema's defaults.
+cim::Instance with_defaults(std::string_view class_name);
+cim::Value array_of(const std::vector<std::string>& texts);  // NULL when empty
+
+// The disks of a VM as far as they are known: the replicated ones, or those of its definition.
+std::vector<DiskGeometry> known_disks(const VmView& view);
+PointType failed_over_type(const core::State& state);  // none but after a failover
+cim::Instance disk_instance(const Uuid& vm, const DiskGeometry& disk);
+cim::Instance error_instance(const Error& error, const cim::ObjectPath& source);  // Msvm_Error
+
+// --- of the host (host_instances.cc) ---
+void system_of_host(Host& host, Instances& out);
+void service_of_host(Host& host, Instances& out);
+void service_settings_of_host(Host& host, Instances& out);
+void authorizations_of_host(Host& host, Instances& out);
+void provider_of_host(Host& host, Instances& out);
+
+// --- of a VM (vm_instances.cc, replication_instances.cc) ---
+void system(Host& host, const VmView& view, Instances& out);
+void system_settings(Host& host, const VmView& view, Instances& out);  // realized, then the recovery points
+void disks(Host& host, const VmView& view, Instances& out);
+void relationship(Host& host, const VmView& view, Instances& out);
+void replication_settings(Host& host, const VmView& view, Instances& out);
+void jobs(Host& host, const VmView& view, Instances& out);
+void status(Host& host, const VmView& view, Instances& out);       // Understudy_ReplicationStatus
+void job_details(Host& host, const VmView& view, Instances& out);  // Understudy_ConcreteJobDetail
+
+// --- links (associations.cc) ---
+void hosted_service(Host& host, Instances& out);
+void service_element_settings(Host& host, Instances& out);
+void service_affects(Host& host, const VmView& view, Instances& out);
+void system_relationship(Host& host, const VmView& view, Instances& out);
+void settings_define_state(Host& host, const VmView& view, Instances& out);
+void snapshots_of_system(Host& host, const VmView& view, Instances& out);
+void most_current_snapshot(Host& host, const VmView& view, Instances& out);
+void last_applied_snapshot(Host& host, const VmView& view, Instances& out);
+void affected_by_job(Host& host, const VmView& view, Instances& out);
+void settings_components(Host& host, const VmView& view, Instances& out);
+
+}  // namespace understudy::providers

@@ -1,0 +1,34 @@
+// The methods of the classes: parameters are checked in the documented order (wrong type, invalid parameter,
+// not supported), then Host decides. What is refused is a ReturnValue with the reason beside it.
+#pragma once
+
+#include <string_view>
+
+#include "cim/object_manager.h"
+#include "cim/xml_tree.h"
+#include "providers/host.h"
+
+namespace understudy::providers {
+
+// One call: everything lives at least until it returns.
+struct Call {
+  Host& host;
+  const cim::XmlParser& parse_xml;
+  const cim::ObjectPath& target;
+  const cim::Instance& target_instance;
+  std::string_view method;
+  const cim::Instance& parameters;  // typed as the schema declares them
+};
+using Methods = Result<cim::InvokeResult> (*)(const Call& call);
+
+Result<cim::InvokeResult> service_methods(const Call& call);  // Msvm_ReplicationService
+Result<cim::InvokeResult> system_methods(const Call& call);   // Msvm_ComputerSystem
+Result<cim::InvokeResult> job_methods(const Call& call);      // Msvm_ConcreteJob
+
+// ReturnValue 0, or 4096 with the job.
+Result<cim::InvokeResult> answer(MethodResult result);
+// A ReturnValue from the class's own set that errors.def does not have.
+cim::InvokeResult refused(uint32_t return_value, Error error);
+Result<cim::InvokeResult> not_supported(const Call& call);
+
+}  // namespace understudy::providers

@@ -1,0 +1,72 @@
+#include "providers/paths.h"
+
+namespace understudy::providers {
+namespace {
+constexpr std::string_view kPrefix = "Microsoft:";
+constexpr size_t kGuidLength = 36;
+
+bool has_prefix(std::string_view text) {
+  return text.size() >= kPrefix.size() && cim::same_name(text.substr(0, kPrefix.size()), kPrefix);
+}
+std::string under_host(std::string_view host_name, std::string_view rest) {
+  return std::string(kPrefix) + std::string(host_name) + "\\" + std::string(rest);
+}
+}  // namespace
+
+cim::ObjectPath system_path(std::string_view name) {
+  return {"Msvm_ComputerSystem", {{"CreationClassName", "Msvm_ComputerSystem"}, {"Name", std::string(name)}}};
+}
+cim::ObjectPath vm_path(const Uuid& vm) {
+  return system_path(vm.upper());
+}
+
+cim::ObjectPath service_path(std::string_view host_name) {
+  return {"Msvm_ReplicationService",
+          {{"CreationClassName", "Msvm_ReplicationService"},
+           {"Name", "replicasvc"},
+           {"SystemCreationClassName", "Msvm_ComputerSystem"},
+           {"SystemName", std::string(host_name)}}};
+}
+
+cim::ObjectPath instance_path(std::string_view class_name, std::string instance_id) {
+  return {std::string(class_name), {{"InstanceID", std::move(instance_id)}}};
+}
+
+std::string settings_id(const Uuid& vm_or_point) {
+  return std::string(kPrefix) + vm_or_point.upper();
+}
+std::string relationship_id(const Uuid& vm) {
+  return settings_id(vm) + "\\HVR\\0";
+}
+std::string disk_id(const Uuid& vm, std::string_view target) {
+  return settings_id(vm) + "\\" + std::string(target);
+}
+std::string service_settings_id(std::string_view host_name) {
+  return under_host(host_name, "ReplicationService");
+}
+std::string authorization_id(std::string_view host_name, std::string_view primary) {
+  return under_host(host_name, "ReplicationAuthorization\\" + std::string(primary));
+}
+std::string provider_id(std::string_view host_name) {
+  return under_host(host_name, "ReplicationProvider\\" + std::string(kProviderName));
+}
+cim::ObjectPath provider_path(std::string_view host_name) {
+  cim::ObjectPath path = instance_path("Msvm_ReplicationProvider", provider_id(host_name));
+  path.keys.emplace("Name", kProviderName);
+  return path;
+}
+
+std::optional<Uuid> settings_guid(std::string_view instance_id) {
+  if (!has_prefix(instance_id) || instance_id.size() != kPrefix.size() + kGuidLength) return std::nullopt;
+  const auto id = Uuid::parse(instance_id.substr(kPrefix.size()));
+  return id ? std::optional(*id) : std::nullopt;
+}
+
+std::optional<std::string> disk_target(const Uuid& vm, std::string_view instance_id) {
+  const size_t slash = kPrefix.size() + kGuidLength;
+  if (instance_id.size() < slash + 2 || instance_id[slash] != '\\') return std::nullopt;
+  if (settings_guid(instance_id.substr(0, slash)) != vm) return std::nullopt;
+  return std::string(instance_id.substr(slash + 1));
+}
+
+}  // namespace understudy::providers

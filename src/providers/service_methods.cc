@@ -1,0 +1,151 @@
+// Msvm_ReplicationService.
+#include <functional>
+#include <map>
+
+#include "cim/embedded.h"
+#include "cim/schema.h"
+#include "providers/methods.h"
+#include "providers/paths.h"
+#include "providers/settings.h"
+
+namespace understudy::providers {
+namespace {
+
+constexpr Duration kMostStartDelay = Duration::seconds(7 * 24 * 3600);
+
+tl::unexpected<Error> invalid(std::string what, std::string hint = {}) {
+  return fail(ErrorCode::invalid_parameter, std::move(what), std::move(hint));
+}
+
+Result<cim::Instance> embedded(const Call& call, std::string_view parameter) {
+  const cim::MethodDecl& method = *cim::find_class(call.target.class_name)->method(call.method);
+  const auto text = call.parameters.get(parameter).text();
+  if (!text) return invalid(std::string(parameter) + " is missing");
+  auto instance = cim::parse_embedded(call.parse_xml, *text, method.parameter(parameter)->embedded_class);
+  if (!instance) return fail(instance.error().context(parameter));
+  return instance;
+}
+
+// The VM of the ComputerSystem parameter, before it is looked up: not missing, no other class, not the host.
+Result<Uuid> vm_argument(const Call& call) {
+  const auto path = call.parameters.get("ComputerSystem").path();
+  if (!path) return invalid("ComputerSystem is missing");
+  const auto name = path->keys.find("Name");
+  if (!cim::is_a("Msvm_ComputerSystem", path->class_name) || name == path->keys.end())
+    return invalid("ComputerSystem is no path of an Msvm_ComputerSystem");
+  if (cim::same_name(name->second, call.host.name()))
+    return fail(ErrorCode::not_supported, "ComputerSystem names the host '" + name->second + "' and no VM");
+  const auto id = Uuid::parse(name->second);
+  if (!id) return invalid("ComputerSystem names '" + name->second.substr(0, 64) + "', which is no GUID");
+  return *id;
+}
+
+Result<VmView> view_of(const Call& call, const Uuid& vm) {
+  auto view = call.host.vm(vm);
+  if (!view && view.error().code() == ErrorCode::not_found)
+    return invalid("there is no VM " + vm.upper() + " on this host", view.error().hint());
+  return view;
+}
+
+Result<cim::InvokeResult> done(const Status& status) {
+  if (!status) return fail(status.error());
+  return cim::InvokeResult{};
+}
+
+Result<cim::InvokeResult> modify_service_settings(const Call& call) {
+  US_TRY(const cim::Instance given, embedded(call, "SettingData"));
+  US_TRY(const ServiceSettings settings, service_settings_from(given, call.host.service_settings()));
+  return done(call.host.modify_service_settings(settings));
+}
+
+Result<cim::InvokeResult> add_authorization_entry(const Call& call) {
+  US_TRY(const cim::Instance given, embedded(call, "AuthorizationEntry"));
+  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given));
+  return done(call.host.add_authorization_entry(entry));
+}
+
+Status check_provider(const Call& call, const cim::Instance& given) {
+  const std::string text = given.get("ReplicationProvider").text().value_or("");
+  if (text.empty()) return {};
+  const auto path = cim::ObjectPath::parse(text);
+  if (path && path->same(provider_path(call.host.name()))) return {};
+  return fail(ErrorCode::not_supported, "ReplicationProvider '" + text.substr(0, 128) + "' is not known",
+              "leave it out to use the built-in provider");
+}
+
+Result<cim::InvokeResult> create_relationship(const Call& call) {
+  US_TRY(const cim::Instance given, embedded(call, "ReplicationSettingData"));
+  US_TRY(ReplicationSettings settings, replication_settings_from(given, {}, call.host));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_CHECK(check_provider(call, given));
+  US_TRY(const VmView view, view_of(call, vm));
+  US_TRY(settings.included_disks, included_disks_from(given, view, call.parse_xml));
+  return answer(call.host.create_relationship(vm, settings));
+}
+
+Result<cim::InvokeResult> start_replication(const Call& call) {
+  const auto type = call.parameters.get("InitialReplicationType").number();
+  if (!type || *type < 1 || *type > 3)
+    return invalid(type ? "InitialReplicationType is " + std::to_string(*type) + ": 1, 2 and 3 are known"
+                        : std::string("InitialReplicationType is missing"));
+  const auto start = call.parameters.get("StartTime").datetime();
+  const Wall now = call.host.now();
+  if (start && (start->interval || Wall{start->us} > now + kMostStartDelay))
+    return invalid("StartTime is no instant within the next seven days");
+  US_TRY(const Uuid vm, vm_argument(call));
+  if (*type != 1)
+    return fail(ErrorCode::not_supported,
+                "InitialReplicationType " + std::to_string(*type) + " is not supported by this version",
+                "use 1: the first copy goes over the network");
+  if (start && Wall{start->us} > now)
+    return fail(ErrorCode::not_supported, "a later StartTime is not supported by this version",
+                "leave it out: the first copy starts now");
+  US_TRY(const VmView view, view_of(call, vm));
+  return answer(call.host.start_replication(view.vm.id));
+}
+
+// NULL is the latest point.
+Result<std::optional<Uuid>> point_argument(const Call& call, const VmView& view) {
+  const cim::Value& value = call.parameters.get("SnapshotSettingData");
+  if (value.null()) return std::optional<Uuid>();
+  const auto path = value.path();
+  const auto id = path ? path->keys.find("InstanceID") : decltype(path->keys.begin()){};
+  if (path && cim::is_a(path->class_name, "CIM_VirtualSystemSettingData") && id != path->keys.end())
+    if (const auto guid = settings_guid(id->second))
+      for (const RecoveryPoint& point : view.points)
+        if (point.id == *guid) return std::optional(*guid);
+  return invalid("SnapshotSettingData is no recovery point of VM '" + view.vm.name + "'",
+                 "understudy show " + view.vm.name + " lists them");
+}
+
+Result<cim::InvokeResult> initiate_failover(const Call& call) {
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_TRY(const VmView view, view_of(call, vm));
+  US_TRY(const std::optional<Uuid> point, point_argument(call, view));
+  return answer(call.host.initiate_failover(vm, point));
+}
+
+Result<cim::InvokeResult> daemon_is_its_own(const Call& call) {
+  return refused(1, Error(ErrorCode::not_supported,
+                          std::string(call.method) + ": the service is started and stopped by the system",
+                          "systemctl restart understudyd"));
+}
+
+}  // namespace
+
+Result<cim::InvokeResult> service_methods(const Call& call) {
+  static const std::map<std::string_view, Methods> table = {
+      {"ModifyServiceSettings", modify_service_settings},
+      {"AddAuthorizationEntry", add_authorization_entry},
+      {"CreateReplicationRelationship", create_relationship},
+      {"StartReplication", start_replication},
+      {"InitiateFailover", initiate_failover},
+      {"RequestStateChange", daemon_is_its_own},
+      {"StartService", daemon_is_its_own},
+      {"StopService", daemon_is_its_own},
+  };
+  const auto entry = table.find(call.method);
+  return entry == table.end() ? not_supported(call) : entry->second(call);
+}
+
+}  // namespace understudy::providers

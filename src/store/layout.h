@@ -1,0 +1,44 @@
+// Names of the files of a replica. All are made here, from validated targets and numbers; none is read from
+// disk. Immutable; any thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace understudy::store {
+
+// One file of a disk, by the cut that it holds.
+struct FileNumber {
+  uint64_t generation = 0;
+  uint64_t sequence = 0;
+  bool operator==(const FileNumber&) const = default;
+};
+
+std::string image_name(std::string_view target, FileNumber number);  // vda-1-12.qcow2
+std::string active_name(std::string_view target);                    // vda-active.qcow2
+bool valid_target(std::string_view target);                          // [a-z]{1,4}
+// Could image_name or active_name have made it, for any target?
+bool is_image_name(std::string_view name);
+bool is_active_name(std::string_view name);
+
+class Layout {
+ public:
+  explicit Layout(std::string directory) : directory_(std::move(directory)) {}
+  const std::string& directory() const { return directory_; }
+  std::string parent() const { return directory_.substr(0, std::max<size_t>(directory_.rfind('/'), 1)); }
+  std::string in(std::string_view name) const { return directory_ + "/" + std::string(name); }
+  std::string incoming() const { return in("incoming"); }
+  std::string staged(std::string_view name) const { return incoming() + "/" + std::string(name); }
+  std::string manifest() const { return in("manifest"); }
+  std::string removed_manifest() const { return in("manifest.removed"); }  // the replica is being destroyed
+  std::string cursor() const { return staged("cursor"); }
+
+ private:
+  std::string directory_;  // absolute, without a slash at the end
+};
+
+}  // namespace understudy::store

@@ -1,0 +1,193 @@
+// A replica's whole life, killed at every single operation on its files.
+#include <gtest/gtest.h>
+
+#include "store/layout.h"
+#include "store/replica_life_test_support.h"
+
+namespace understudy::store {
+namespace {
+
+constexpr const char* kDirectory = "/s/2f6c9a10-0000-4000-8000-0123456789ab";
+
+// Under a sanitizer a life takes thirty times as long: then only some of them are lived.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kEvery = 17;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr uint64_t kEvery = 17;
+#else
+constexpr uint64_t kEvery = 1;
+#endif
+#else
+constexpr uint64_t kEvery = 1;
+#endif
+
+struct Transfer {
+  TransferKey key;
+  Changes changes;
+};
+
+// Pass 0, pass 1, closing increment, three deltas, a resync with its closing increment, two more deltas; then
+// a failover.
+std::vector<Transfer> script() {
+  std::mt19937_64 random(42);
+  DiskSet disks = empty_disks();
+  change_disks(random, disks);
+  std::vector<Transfer> all;
+  all.push_back({pass_key(1, 0), whole_disks(disks)});
+  all.push_back({pass_key(2, 1), change_disks(random, disks)});
+  all.push_back({delta_key(3, 0), change_disks(random, disks)});
+  for (uint64_t s = 4; s <= 6; ++s) all.push_back({delta_key(s, s - 1), change_disks(random, disks)});
+  all.push_back({pass_key(7, 0), whole_disks(disks)});
+  all.push_back({delta_key(8, 0), change_disks(random, disks)});
+  for (uint64_t s = 9; s <= 10; ++s) all.push_back({delta_key(s, s - 1), change_disks(random, disks)});
+  return all;
+}
+
+class Life {
+ public:
+  explicit Life(const std::vector<Transfer>& script) : script_(script) {}
+  CrashFiles& files() { return files_; }
+  ReplicaStore* store() { return store_.get(); }
+
+  // Goes on from where it stands until the end of the script or the first error.
+  Status go_on() {
+    if (!store_) US_CHECK(start());
+    while (next_ < script_.size()) {
+      const Transfer& t = script_[next_];
+      const bool published =
+          t.key.kind == TransferKind::delta && store_->newest().sequence == t.key.lineage.sequence;
+      if (!published) {
+        US_CHECK(send(*store_, t.key, t.changes));
+        if (t.key.kind == TransferKind::delta)
+          US_CHECK(store_->finish(point_request(t.key.lineage.sequence, t.key.from)));
+      }
+      if (t.key.kind == TransferKind::delta) acknowledged_ = next_;
+      ++next_;
+      if (next_ % 2 == 0) US_CHECK(store_->merge(CancelToken()));
+    }
+    if (!store_->failed_over()) US_CHECK(store_->merge(CancelToken()));
+    return store_->fail_over(point_id(store_->newest().sequence), 2);
+  }
+
+  // The machine, or the process alone, went down and is up again.
+  void restart_machine(uint64_t seed) {
+    store_.reset();
+    files_.crash(seed);
+  }
+  void restart_process() {
+    store_.reset();
+    files_.restart_process();
+  }
+
+  Status start() {
+    US_TRY(const bool there, files_.exists(std::string(kDirectory) + "/manifest"));
+    US_TRY(store_, there ? ReplicaStore::open(files_, kDirectory)
+                         : ReplicaStore::create(files_, kDirectory, test_identity()));
+    return {};
+  }
+
+  // What must hold at any time: no acknowledged point is lost, and what is listed is whole.
+  void check() {
+    const auto points = store_->points();
+    const uint64_t newest = store_->newest().sequence;
+    ASSERT_GE(newest, acknowledged_ ? script_[*acknowledged_].key.lineage.sequence : 0);
+    ASSERT_EQ(points.empty(), newest == 0);
+    for (const RecoveryPoint& point : points) {
+      for (const Transfer& t : script_)
+        if (t.key == delta_key(point.lineage.sequence, t.key.from)) {
+          ASSERT_EQ(point.id, point_id(point.lineage.sequence));
+          expect_point(files_, *store_, point.id, t.changes.contents);
+        }
+    }
+  }
+
+  void check_end() {
+    check();
+    EXPECT_EQ(store_->newest().sequence, script_.back().key.lineage.sequence);
+    EXPECT_TRUE(store_->failed_over());
+    const auto chains = store_->chains(point_id(store_->newest().sequence));
+    ASSERT_OK(chains);
+    for (uint32_t d = 0; d < chains->size(); ++d) {
+      EXPECT_EQ((*chains)[d].size(), 2u) << "one bottom and the newest";
+      std::vector<std::string> active = (*chains)[d];
+      active.insert(active.begin(), store_->active_path(d));
+      for (const std::string& path : active) EXPECT_EQ(check_qcow2(files_.content(path)), "") << path;
+      EXPECT_EQ(
+          read_chain(files_, active, test_identity().disks[d].size) == script_.back().changes.contents[d],
+          true);
+    }
+    const auto names = files_.list(kDirectory);
+    ASSERT_OK(names);
+    EXPECT_EQ(names->size(), 2u + 2u * 3u) << "manifest, incoming and three files a disk";
+  }
+
+ private:
+  const std::vector<Transfer>& script_;
+  CrashFiles files_;
+  std::unique_ptr<ReplicaStore> store_;
+  size_t next_ = 0;
+  std::optional<size_t> acknowledged_;
+};
+
+uint64_t operations_of(const std::vector<Transfer>& script) {
+  Life life(script);
+  life.files().die_at(0);
+  EXPECT_OK(life.go_on());
+  const uint64_t n = life.files().operations();
+  life.check_end();
+  return n;
+}
+
+TEST(ReplicaCrash, AtEveryOperationNothingListedIsLostAndLifeGoesOn) {
+  const auto all = script();
+  const uint64_t operations = operations_of(all);
+  ASSERT_GT(operations, 500u);
+  for (uint64_t n = 1; n <= operations; n += kEvery) {
+    for (uint64_t seed = n * 3; seed < n * 3 + 3; ++seed) {
+      SCOPED_TRACE("killed at operation " + std::to_string(n) + ", seed " + std::to_string(seed));
+      Life life(all);
+      life.files().die_at(n);
+      ASSERT_FALSE(life.go_on());
+      // Either the machine goes down, and the next start may die early too; or the process, and soon after
+      // the machine.
+      if (seed % 3 == 0)
+        life.restart_process();
+      else
+        life.restart_machine(seed);
+      if (seed % 3 != 1) {
+        life.files().die_at(1 + n % 61);
+        (void)life.go_on();
+        life.restart_machine(seed + 7);
+      }
+      EXPECT_OK(life.start());
+      if (testing::Test::HasFailure()) return;
+      life.check();
+      EXPECT_OK(life.go_on());
+      life.check_end();
+      if (testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+TEST(ReplicaCrash, AFailedOperationIsOvercomeWithoutARestart) {
+  const auto all = script();
+  const uint64_t operations = operations_of(all);
+  for (uint64_t n = 1; n <= operations; n += kEvery) {
+    SCOPED_TRACE("operation " + std::to_string(n) + " fails");
+    Life life(all);
+    life.files().fail_at(n);
+    Status done = life.go_on();
+    if (!done && life.store()) life.check();
+    for (int again = 0; again < 3 && !done; ++again) done = life.go_on();
+    EXPECT_OK(done);
+    if (testing::Test::HasFailure()) return;
+    life.restart_process();  // removes what could not be removed
+    EXPECT_OK(life.start());
+    life.check_end();
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace understudy::store

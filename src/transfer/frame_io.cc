@@ -1,0 +1,60 @@
+#include "transfer/frame_io.h"
+
+namespace understudy::transfer {
+namespace {
+
+// Fills `into` but for what is `got` already.
+Status fill(Wire& wire, MutableByteView into, size_t got) {
+  while (got < into.size()) {
+    const auto more = wire.read(into.subspan(got), limits::kLinkIdle);
+    if (!more && more.error().code() == ErrorCode::timeout)
+      return fail(ErrorCode::not_available, "the other side fell silent in the middle of a frame");
+    if (!more) return fail(more.error());
+    if (*more == 0)
+      return fail(ErrorCode::not_available, "the other side closed the connection in the middle of a frame");
+    got += *more;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Frame> read_frame(Wire& wire, Duration first) {
+  std::array<std::byte, kHeaderSize> bytes;
+  US_TRY(const size_t got, wire.read(bytes, first));
+  if (got == 0) return fail(ErrorCode::not_available, "the other side closed the connection");
+  US_CHECK(fill(wire, bytes, got));
+  US_TRY(const FrameHeader header, decode_header(bytes));
+  Frame frame{header.type, Bytes(header.length)};
+  US_CHECK(fill(wire, frame.payload, 0));
+  return frame;
+}
+
+Status write_frame(Wire& wire, FrameType type, ByteView payload, Duration timeout) {
+  return wire.write(encode_frame(type, payload), timeout);
+}
+
+Status write_text(Wire& wire, FrameType type, std::string_view json, Duration timeout) {
+  const size_t most = type == FrameType::hello ? kMostHello : limits::kMostControlPayload;
+  if (json.size() > most)
+    return fail(ErrorCode::too_large, "a message of " + std::to_string(json.size()) +
+                                          " bytes, more than the " + std::to_string(most) +
+                                          " of the replication protocol");
+  return write_frame(wire, type, as_bytes(json), timeout);
+}
+
+void part(Wire& wire) {
+  const SystemClock clock;
+  const Monotonic until = clock.now().monotonic + kDrain;
+  if (!wire.shutdown()) return;
+  Bytes dropped(64 << 10);
+  for (uint64_t total = 0; total < kMostDrain;) {
+    const Duration left = until - clock.now().monotonic;
+    if (left.us <= 0) return;
+    const auto got = wire.read(dropped, left);
+    if (!got || *got == 0) return;
+    total += *got;
+  }
+}
+
+}  // namespace understudy::transfer

@@ -1,0 +1,329 @@
+#include "wsman/service.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/log.h"
+#include "wsman/codec.h"
+#include "wsman/fault.h"
+#include "wsman/names.h"
+
+namespace understudy::wsman {
+namespace {
+
+using cim::Fault;
+using http::HttpResponse;
+
+constexpr size_t kFrame = 1024;  // of a reply, around the items: envelope, headers, context
+
+HttpResponse soap(int status, std::string body) {
+  return HttpResponse{status, {{"Content-Type", std::string(kContentType)}}, std::move(body)};
+}
+
+HttpResponse plain(int status, std::string text, std::vector<http::Header> headers = {}) {
+  headers.push_back({"Content-Type", "text/plain;charset=UTF-8"});
+  return HttpResponse{status, std::move(headers), std::move(text) + "\n"};
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+// SOAP in UTF-8, or nothing said.
+bool acceptable_content(std::string_view type) {
+  if (type.empty()) return true;
+  const std::string plain_type = lower(type);
+  const size_t charset = plain_type.find("charset=");
+  return plain_type.starts_with("application/soap+xml") &&
+         (charset == std::string::npos || plain_type.find("utf-8", charset) != std::string::npos);
+}
+
+bool is_our_path(std::string_view target) {
+  return target.substr(0, target.find('?')) == "/wsman";
+}
+
+cim::Caller caller_of(const authz::Identity& identity) {
+  return {identity.name, identity.method, identity.from, std::string(authz::role_name(identity.role))};
+}
+
+tl::unexpected<Fault> refuse(ErrorCode code, std::string message, std::string subcode,
+                             std::string detail = {}) {
+  return tl::unexpected(make_fault(Error(code, std::move(message)), std::move(subcode), std::move(detail)));
+}
+
+tl::unexpected<Fault> too_large(size_t most) {
+  return refuse(ErrorCode::too_large,
+                "the answer does not fit into w:MaxEnvelopeSize " + std::to_string(most), "w:EncodingLimit",
+                "MaxEnvelopeSize");
+}
+
+void write_item(XmlWriter& out, const cim::Item& item, EnumerationMode mode) {
+  if (mode == EnumerationMode::endpoint) return write_endpoint(out, item.path);
+  if (mode == EnumerationMode::object_and_endpoint) out.open("w:Item");
+  if (item.selected.empty())
+    write_instance(out, item.instance);
+  else
+    write_fragment(out, item.instance, item.selected);
+  if (mode == EnumerationMode::object_and_endpoint) {
+    write_endpoint(out, item.path);
+    out.close();
+  }
+}
+
+// The next items as XML, as many as are wanted and fit. The fault: not even one fits.
+tl::expected<std::string, Fault> write_items(Enumeration& enumeration, size_t most_elements,
+                                             size_t most_bytes) {
+  std::string items;
+  const size_t room = most_bytes - std::min(most_bytes, kFrame);
+  for (size_t n = 0; n < most_elements && !enumeration.finished(); ++n) {
+    XmlWriter one;
+    write_item(one, enumeration.items[enumeration.next], enumeration.mode);
+    if (items.size() + one.size() > room) {
+      if (items.empty()) return too_large(most_bytes);
+      break;
+    }
+    items += one.take();
+    ++enumeration.next;
+  }
+  return items;
+}
+
+// The expression of a fragment transfer names one property, with or without text().
+tl::expected<std::string, Fault> write_fragment_get(const cim::Instance& instance, const Fragment& fragment) {
+  if (!fragment.dialect.empty() && fragment.dialect != kDialectXPath &&
+      fragment.dialect != kDialectXPathLevel1)
+    return refuse(ErrorCode::not_supported, "the fragment dialect is not offered",
+                  "w:FragmentDialectNotSupported");
+  std::string_view name = fragment.expression;
+  const bool text_only = name.ends_with("/text()");
+  if (text_only) name.remove_suffix(7);
+  name = name.substr(name.find(':') + 1);
+  const cim::ClassDecl* decl = cim::find_class(instance.class_name());
+  const cim::PropertyDecl* property = decl ? decl->property(name) : nullptr;
+  if (!property)
+    return refuse(ErrorCode::invalid_parameter, "a fragment is PROPERTY or PROPERTY/text()",
+                  "n:CannotProcessFilter");
+  XmlWriter out;
+  if (!text_only) {
+    write_fragment(out, instance, {std::string(property->name)});
+    return out.take();
+  }
+  XmlWriter whole;
+  whole.open("x",
+             {{"xmlns:p", class_uri(decl->name)}, {"xmlns:cim", kCommon}, {"xmlns:xsi", kSchemaInstance}});
+  write_property(whole, instance, *property);
+  whole.close();
+  const auto tree = parse_xml(whole.take());
+  out.open("w:XmlFragment");
+  for (const auto& value : tree ? tree->children : std::vector<cim::XmlNode>()) out.text(value.text);
+  out.close();
+  return out.take();
+}
+
+// "Msvm_X/Method" at the end of the action of a method call; empty when the action is none.
+std::string_view method_of(const RequestHeader& header) {
+  const std::string_view action = header.action;
+  const size_t slash = action.rfind('/');
+  if (slash == std::string_view::npos || !cim::same_name(action.substr(0, slash), header.resource_uri))
+    return {};
+  return action.substr(slash + 1);
+}
+
+}  // namespace
+
+tl::expected<http::Answer, HttpResponse> WsmanService::admit(const http::HttpRequest& head,
+                                                             const http::ConnectionInfo& info) {
+  if (!is_our_path(head.target)) return tl::unexpected(plain(404, "WS-Management is at /wsman"));
+  if (head.method != "POST")
+    return tl::unexpected(plain(405, "WS-Management wants POST", {{"Allow", "POST"}}));
+  // A browser says where a page came from. No page has any business here.
+  if (!head.header("Origin").empty()) return tl::unexpected(plain(403, "not for browsers"));
+  if (!acceptable_content(head.header("Content-Type")))
+    return tl::unexpected(plain(415, "SOAP in UTF-8 is wanted: application/soap+xml"));
+  if (lower(head.header("WSMANIDENTIFY")) == "unauthenticated")
+    return http::Answer([this](const http::HttpRequest&) { return soap(200, identify(false)); });
+
+  authz::Evidence evidence;
+  evidence.from = info.from;
+  evidence.unix_uid = info.unix_uid;
+  evidence.authorization = head.header("Authorization");
+  if (info.certificate) {
+    evidence.certificate_thumbprint = info.certificate->thumbprint;
+    evidence.certificate_common_name = info.certificate->common_name;
+  }
+  auto identity = gate_.identify(evidence);
+  if (identity)
+    return http::Answer([this, who = std::move(*identity)](const http::HttpRequest& request) {
+      return handle(request.body, who);
+    });
+  const bool tried = !evidence.authorization.empty() || info.certificate || info.unix_uid;
+  if (tried) log_warning("login", "refused", {{"from", info.from}, {"cause", identity.error().message()}});
+  if (identity.error().code() == ErrorCode::timeout)
+    return tl::unexpected(plain(503, identity.error().text(), {{"Retry-After", "2"}}));
+  return tl::unexpected(plain(401, "log in with a name and a password, or with a client certificate",
+                              {{"WWW-Authenticate", "Basic realm=\"Understudy\", charset=\"UTF-8\""}}));
+}
+
+HttpResponse WsmanService::handle(const std::string& body, const authz::Identity& identity) {
+  auto tree = parse_xml(body);
+  if (!tree) {
+    const bool large = tree.error().code() == ErrorCode::too_large;
+    return soap(
+        500,
+        write_fault(make_fault(tree.error(), large ? "w:EncodingLimit" : "w:SchemaValidationError"), {}));
+  }
+  if (is_identify(*tree)) return soap(200, identify(true));
+  const auto request = read_envelope(std::move(*tree));
+  if (!request) return soap(500, write_fault(request.error().fault, request.error().message_id));
+  auto reply = dispatch(*request, identity);
+  if (reply && reply->size() > request->header.most_reply) reply = too_large(request->header.most_reply);
+  if (!reply) return soap(500, write_fault(reply.error(), request->header.message_id));
+  return soap(200, std::move(*reply));
+}
+
+WsmanService::Reply WsmanService::dispatch(const RequestEnvelope& request, const authz::Identity& identity) {
+  const std::string& action = request.header.action;
+  const auto is = [&](std::string_view ns, const char* verb) {
+    return action == std::string(ns) + "/" + verb;
+  };
+  if (is(kTransfer, "Get")) return get(request, identity);
+  if (is(kEnumeration, "Enumerate")) return enumerate(request, identity);
+  if (is(kEnumeration, "Pull")) return pull(request, identity);
+  if (is(kEnumeration, "Release")) return release(request, identity);
+  if (const std::string_view method = method_of(request.header); !method.empty())
+    return invoke(request, method, identity);
+  return refuse(ErrorCode::not_supported, "the action " + action.substr(0, 256) + " is not offered here",
+                "a:ActionNotSupported");
+}
+
+WsmanService::Reply WsmanService::get(const RequestEnvelope& request, const authz::Identity& identity) {
+  const RequestHeader& header = request.header;
+  auto response = dispatcher_.handle(caller_of(identity),
+                                     cim::GetRequest{{header.resource.class_name, header.selectors}});
+  if (!response) return tl::unexpected(response.error());
+  if (response->items.size() != 1)
+    return refuse(ErrorCode::not_found, "there is no such instance", "a:DestinationUnreachable",
+                  "InvalidResourceURI");
+  XmlWriter out;
+  const cim::Instance& instance = response->items.front().instance;
+  if (!header.fragment) {
+    begin_reply(out, std::string(kTransfer) + "/GetResponse", header.message_id);
+    write_instance(out, instance);
+    return end_reply(out);
+  }
+  const auto fragment = write_fragment_get(instance, *header.fragment);
+  if (!fragment) return fragment;
+  XmlWriter transfer;
+  transfer.leaf("w:FragmentTransfer", header.fragment->expression, {{"s:mustUnderstand", "true"}});
+  begin_reply(out, std::string(kTransfer) + "/GetResponse", header.message_id, transfer.take());
+  out.raw(*fragment);
+  return end_reply(out);
+}
+
+WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, const authz::Identity& identity) {
+  const RequestHeader& header = request.header;
+  auto body = read_enumerate(request.body ? &*request.body : nullptr);
+  if (!body) return tl::unexpected(body.error());
+  if (body->filter.kind == cim::Filter::Kind::none && header.resource.all_classes())
+    return refuse(ErrorCode::invalid_parameter, "the resource URI of all classes needs a filter",
+                  "a:DestinationUnreachable", "InvalidResourceURI");
+  auto response = dispatcher_.handle(
+      caller_of(identity), cim::EnumerateRequest{header.resource.class_name, std::move(body->filter)});
+  if (!response) return tl::unexpected(response.error());
+
+  Enumeration enumeration{owner_of(identity), body->mode, std::move(response->items), 0};
+  std::string items;
+  if (body->optimise) {
+    auto written = write_items(enumeration, body->most_elements, header.most_reply);
+    if (!written) return written;
+    items = std::move(*written);
+  }
+  const bool finished = body->optimise && enumeration.finished();
+  std::string context;
+  if (!finished) {
+    auto put = enumerations_.put(std::move(enumeration));
+    if (!put) return tl::unexpected(put.error());
+    context = std::move(*put);
+  }
+  XmlWriter out;
+  begin_reply(out, std::string(kEnumeration) + "/EnumerateResponse", header.message_id);
+  out.open("n:EnumerateResponse");
+  if (finished)
+    out.empty("n:EnumerationContext");
+  else
+    out.leaf("n:EnumerationContext", context);
+  if (body->optimise) out.open("w:Items").raw(items).close();
+  if (finished) out.empty("w:EndOfSequence");
+  out.close();
+  return end_reply(out);
+}
+
+WsmanService::Reply WsmanService::pull(const RequestEnvelope& request, const authz::Identity& identity) {
+  const auto body = read_pull(request.body ? &*request.body : nullptr);
+  if (!body) return tl::unexpected(body.error());
+  const auto enumeration = enumerations_.take(body->context, owner_of(identity));
+  if (!enumeration)
+    return refuse(ErrorCode::invalid_parameter, "there is no such enumeration, or it has ended",
+                  "n:InvalidEnumerationContext");
+  auto items = write_items(*enumeration, body->most_elements, request.header.most_reply);
+  if (!items) return items;
+  XmlWriter out;
+  begin_reply(out, std::string(kEnumeration) + "/PullResponse", request.header.message_id);
+  out.open("n:PullResponse");
+  const bool finished = enumeration->finished();
+  if (!finished) {
+    const auto put = enumerations_.put(std::move(*enumeration), body->context);
+    if (!put) return tl::unexpected(put.error());
+    out.leaf("n:EnumerationContext", *put);
+  }
+  out.open("n:Items").raw(*items).close();
+  if (finished) out.empty("n:EndOfSequence");
+  out.close();
+  return end_reply(out);
+}
+
+WsmanService::Reply WsmanService::release(const RequestEnvelope& request, const authz::Identity& identity) {
+  const std::string context = read_context(request.body ? &*request.body : nullptr);
+  if (!enumerations_.take(context, owner_of(identity)))
+    return refuse(ErrorCode::invalid_parameter, "there is no such enumeration, or it has ended",
+                  "n:InvalidEnumerationContext");
+  XmlWriter out;
+  begin_reply(out, std::string(kEnumeration) + "/ReleaseResponse", request.header.message_id);
+  return end_reply(out);
+}
+
+WsmanService::Reply WsmanService::invoke(const RequestEnvelope& request, std::string_view method,
+                                         const authz::Identity& identity) {
+  const RequestHeader& header = request.header;
+  auto parameters = read_input(request.body ? &*request.body : nullptr, method);
+  if (!parameters) return tl::unexpected(make_fault(parameters.error(), "w:SchemaValidationError"));
+  const auto response = dispatcher_.handle(
+      caller_of(identity),
+      cim::InvokeRequest{
+          {header.resource.class_name, header.selectors}, std::string(method), std::move(*parameters)});
+  if (!response) return tl::unexpected(response.error());
+  if (!response->invoked) return refuse(ErrorCode::failed, "the method gave no answer", "w:InternalError");
+  XmlWriter out;
+  const auto& refused = response->invoked->error;
+  begin_reply(out, header.action + "Response", header.message_id,
+              refused ? write_error_header(*refused) : "");
+  write_output(out, header.resource_uri, header.resource.class_name, method, *response->invoked);
+  return end_reply(out);
+}
+
+std::string WsmanService::identify(bool known_caller) const {
+  XmlWriter out;
+  out.open("s:Envelope", {{"xml:lang", "en-US"}, {"xmlns:s", kSoap}});
+  out.empty("s:Header").open("s:Body").open("wsmid:IdentifyResponse", {{"xmlns:wsmid", kIdentity}});
+  out.leaf("wsmid:ProtocolVersion", kWsman).leaf("wsmid:ProductVendor", product_.vendor);
+  out.leaf("wsmid:ProductVersion", known_caller
+                                       ? "OS: 0.0.0 SP: 0.0 Stack: 3.0 Understudy: " + product_.version
+                                       : "OS: 0.0.0 SP: 0.0 Stack: 3.0");
+  out.close().close().close();
+  return out.take();
+}
+
+}  // namespace understudy::wsman
