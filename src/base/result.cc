@@ -42,6 +42,8 @@ tl::unexpected<Error> fail_errno(int error_number, std::string_view what) {
     case ENOMEM: code = ErrorCode::out_of_memory; break;
     case ECONNREFUSED:
     case ECONNRESET:
+    case ENOTCONN:
+    case ESHUTDOWN:
     case EPIPE:
     case EHOSTUNREACH:
     case ENETUNREACH: code = ErrorCode::not_available; break;

@@ -310,9 +310,9 @@ TEST(Link, StopEndsATransferOnBothSides) {
 }
 
 TEST(Link, ATransferIsCancelled) {
+  CancelToken cancel;  // outlives the server's threads
   FakeService service({{0, Bytes(64 * kMiB)}});
   auto server = listen(service);
-  CancelToken cancel;
   service.sink->before_write = [&]() -> Status {
     cancel.cancel();
     return {};

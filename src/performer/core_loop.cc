@@ -233,8 +233,6 @@ Status CoreLoop::persist(const Uuid& vm, const core::Persist& action) {
 void CoreLoop::reload(const Uuid& vm, const core::Actions& undone, size_t from, const Error& error) {
   log_error("engine", "the state of a VM could not be stored; it goes on from what was stored last",
             {{"vm", vm.lower()}, {"error", error.text()}});
-  for (size_t i = from; i < undone.size(); ++i)
-    if (auto refused = refusal_of(undone[i], error)) answer(std::move(*refused));
   core::State state;
   state.vm = vm;
   if (const auto stored = persisted_.find(vm); stored != persisted_.end()) {
@@ -247,6 +245,8 @@ void CoreLoop::reload(const Uuid& vm, const core::Actions& undone, size_t from, 
   core::Engine& fresh = engines_.try_emplace(vm, std::move(state), ports_.ids, next_life_++ * kActionsPerLife).first->second;
   publish(fresh.state());
   restarts_[vm] = ports_.clock.now().monotonic + limits::kRetryFirst;
+  for (size_t i = from; i < undone.size(); ++i)
+    if (auto refused = refusal_of(undone[i], error)) answer(std::move(*refused));
 }
 
 void CoreLoop::answer(Answer answer) {

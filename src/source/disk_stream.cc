@@ -1,7 +1,5 @@
 #include "source/disk_stream.h"
 
-#include <cstring>
-
 #include "base/limits.h"
 
 namespace understudy::source {
@@ -74,9 +72,8 @@ Status DiskStream::deliver_first(const Deliver& deliver) {
   slots_.pop_front();
   const Extent extent = slot->data.extent;
   if (slot->pending.error != 0) {
-    return fail(ErrorCode::failed, "disk " + target_ + ": reading " + std::to_string(extent.length) +
-                                       " bytes at " + std::to_string(extent.offset) +
-                                       " of the backup: " + std::strerror(slot->pending.error));
+    return fail_errno(slot->pending.error, "disk " + target_ + ": reading " + std::to_string(extent.length) +
+                                               " bytes at " + std::to_string(extent.offset) + " of the backup");
   }
   in_flight_ -= slot->data.data.size();
   return deliver(std::move(slot->data));
