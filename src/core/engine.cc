@@ -26,6 +26,11 @@ void prune_jobs(State& state, Wall now) {
 Actions Engine::step(const Event& event, Now now) {
   Step step(*this, event, now);
   prune_jobs(state_, now.wall);
+  // What no phase resumes ends here: none of the jobs stays open for ever, none vanishes.
+  if (std::holds_alternative<Started>(event))
+    step.end_job(JobType::request_state_change,
+                 fail(ErrorCode::status_unknown, "the daemon was restarted before it knew the end of it",
+                      "look at the VM: understudy show " + state_.name));
   for (const Transition& row : transitions()) {
     if (row.from && *row.from != state_.phase) continue;
     if (row.event != event.index() || !row.guard(step)) continue;

@@ -322,6 +322,17 @@ TEST(Engine, AFailedOverReplicaHaltsAndHoldsThePrimary) {
   EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
 }
 
+TEST(Engine, AFailoverInProgressIsWaitedFor) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  Holdings held = replica_of(d);
+  held.lineage.generation = 2;
+  held.state = ReplicationState::failover_in_progress;
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), held});
+  EXPECT_EQ(d.state().phase, Phase::idle);
+  EXPECT_NE(find<Arm>(d.last), nullptr);
+}
+
 TEST(Engine, AFullScratchBreaksTheCycleNotTheGuest) {
   Driver d = replicating_primary();
   to_inventory(d);
@@ -407,6 +418,16 @@ TEST(Replica, AReplicaDoesNotStart) {
   Driver d = standby_replica();
   d.tell(PowerCall{9, stopped_vm(), true});
   EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
+}
+
+TEST(Engine, AStartWhoseEndIsNotKnownEndsWithTheReason) {
+  State initial;
+  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
+  Driver d(initial);
+  d.tell(PowerCall{9, stopped_vm(), true});
+  d.restart(find<Persist>(d.last)->state);
+  EXPECT_EQ(d.state().jobs.back().state, JobState::exception);
+  EXPECT_FALSE(has_foreground_job(d.state()));
 }
 
 TEST(Replica, NoFailoverWithoutAPoint) {

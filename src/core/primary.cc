@@ -193,6 +193,16 @@ void halt_vm_gone(Step& step) {
                        s.settings.recovery_connection_point));
 }
 
+// Not decided yet: a failover that fails leaves the replica as it was.
+bool replica_failing_over(const Step& step) {
+  const Holdings* r = replica(step);
+  return r != nullptr && r->lineage.set == step.state().lineage.set && r->state == ReplicationState::failover_in_progress;
+}
+void back_off_failover(Step& step) {
+  retry_later(step, Error(ErrorCode::in_use, "a failover of '" + step.state().name + "' is in progress on " +
+                                                 step.state().settings.recovery_connection_point));
+}
+
 bool replica_failed_over(const Step& step) {
   const Holdings* r = replica(step);
   if (r == nullptr || r->lineage.set != step.state().lineage.set) return false;

@@ -54,6 +54,7 @@ constexpr Transition kTable[] = {
   ROW(inventory,    Inventoried,     not_awaited,          inventory,    nothing),
   ROW(inventory,    Inventoried,     vm_unknown,           idle,         back_off),
   ROW(inventory,    Inventoried,     vm_gone,              halted,       halt_vm_gone),
+  ROW(inventory,    Inventoried,     replica_failing_over, idle,         back_off_failover),
   ROW(inventory,    Inventoried,     replica_failed_over,  halted,       halt_failed_over),
   ROW(inventory,    Inventoried,     cut_acknowledged,     settling,     acknowledged),
   ROW(inventory,    Inventoried,     vm_off,               idle,         wait_for_vm),

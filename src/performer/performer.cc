@@ -188,6 +188,7 @@ void Performer::on(const State& state, const core::OpenJob& action) {
 core::Sent Performer::send(Runtime& mine, const State& state, const core::Send& action) {
   const Now start = ports_.clock.now();
   core::Sent sent{action.id, std::optional<RecoveryPoint>(), 0, {}};
+  mine.peer.reset();  // the inventory's may have been idle too long while a slot was waited for
   const auto attempt = [&]() -> Result<std::optional<RecoveryPoint>> {
     US_TRY(transfer::Peer * peer, connected_peer(mine, state));
     US_TRY(transfer::Source * source, opened_source(mine, state));
