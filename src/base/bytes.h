@@ -1,5 +1,6 @@
 // Bounded encoding and decoding of fixed layouts: little-endian for our own formats, big-endian for qcow2.
-// A reader never reads past its view: it turns bad once and stays so, and every value read after that is zero.
+// A reader never reads past its view: it turns bad once and stays so, and every value read after that is
+// zero.
 #pragma once
 
 #include <cstddef>
@@ -38,23 +39,35 @@ void store_le(std::byte* to, T value) {
 }
 template <class T>
 T byte_swap(T value) {
-  if constexpr (sizeof(T) == 1) return value;
-  else if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
-  else if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
-  else return __builtin_bswap64(value);
+  if constexpr (sizeof(T) == 1)
+    return value;
+  else if constexpr (sizeof(T) == 2)
+    return __builtin_bswap16(value);
+  else if constexpr (sizeof(T) == 4)
+    return __builtin_bswap32(value);
+  else
+    return __builtin_bswap64(value);
 }
 template <class T>
-T load_be(const std::byte* from) { return byte_swap(load_le<T>(from)); }
+T load_be(const std::byte* from) {
+  return byte_swap(load_le<T>(from));
+}
 template <class T>
-void store_be(std::byte* to, T value) { store_le(to, byte_swap(value)); }
+void store_be(std::byte* to, T value) {
+  store_le(to, byte_swap(value));
+}
 
 class ByteReader {
  public:
   explicit ByteReader(ByteView view) : view_(view) {}
   template <class T>
-  T le() { return read<T>(false); }
+  T le() {
+    return read<T>(false);
+  }
   template <class T>
-  T be() { return read<T>(true); }
+  T be() {
+    return read<T>(true);
+  }
   ByteView take(size_t n) {
     if (bad_ || n > view_.size()) {
       bad_ = true;
@@ -82,9 +95,13 @@ class ByteReader {
 class ByteWriter {
  public:
   template <class T>
-  void le(T value) { put(value); }
+  void le(T value) {
+    put(value);
+  }
   template <class T>
-  void be(T value) { put(byte_swap(value)); }
+  void be(T value) {
+    put(byte_swap(value));
+  }
   void raw(ByteView bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
   const Bytes& bytes() const { return bytes_; }
   Bytes take() { return std::move(bytes_); }

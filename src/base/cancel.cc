@@ -27,8 +27,12 @@ void CancelToken::cancel() {
   [[maybe_unused]] const ssize_t written = write(state_->fd, &one, sizeof one);
 }
 
-bool CancelToken::cancelled() const { return state_->cancelled; }
-int CancelToken::fd() const { return state_->fd; }
+bool CancelToken::cancelled() const {
+  return state_->cancelled;
+}
+int CancelToken::fd() const {
+  return state_->fd;
+}
 
 Status CancelToken::check() const {
   if (cancelled()) return fail(ErrorCode::cancelled, "cancelled");

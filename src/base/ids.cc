@@ -59,8 +59,14 @@ Uuid Uuid::from_bytes(const std::array<uint8_t, 16>& bytes) {
   return id;
 }
 
-bool Uuid::nil() const { return *this == Uuid(); }
-std::string Uuid::lower() const { return to_text(bytes_, "0123456789abcdef"); }
-std::string Uuid::upper() const { return to_text(bytes_, "0123456789ABCDEF"); }
+bool Uuid::nil() const {
+  return *this == Uuid();
+}
+std::string Uuid::lower() const {
+  return to_text(bytes_, "0123456789abcdef");
+}
+std::string Uuid::upper() const {
+  return to_text(bytes_, "0123456789ABCDEF");
+}
 
 }  // namespace understudy

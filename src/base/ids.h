@@ -14,9 +14,9 @@ namespace understudy {
 
 class Uuid {
  public:
-  Uuid() = default;  // all zero: nil()
+  Uuid() = default;                                  // all zero: nil()
   static Result<Uuid> parse(std::string_view text);  // either case, with or without braces
-  static Uuid random();                              // version 4, from the kernel; not for the core (ids are injected)
+  static Uuid random();  // version 4, from the kernel; not for the core (ids are injected)
   static Uuid from_bytes(const std::array<uint8_t, 16>& bytes);
 
   bool nil() const;

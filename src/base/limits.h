@@ -9,21 +9,26 @@
 namespace understudy::limits {
 
 // --- disks and points ---
-inline constexpr uint32_t kGranule = 65536;          // change granularity of default qcow2 (libvirt clamps to 4K..64K)
+inline constexpr uint32_t kGranule =
+    65536;  // change granularity of default qcow2 (libvirt clamps to 4K..64K)
 inline constexpr uint32_t kLeastGranule = 4096;
-inline constexpr size_t kMostDisks = 32;             // disks of one VM
+inline constexpr size_t kMostDisks = 32;                // disks of one VM
 inline constexpr uint64_t kMostDiskSize = 64ULL << 40;  // 64 TiB, what 64 KiB clusters are tested for
-inline constexpr size_t kMostChainDepth = 32;        // libvirt refuses 200 files and start time grows faster than depth
+inline constexpr size_t kMostChainDepth =
+    32;  // libvirt refuses 200 files and start time grows faster than depth
 
 // --- transfer ---
-inline constexpr uint32_t kMostExtentData = 1 << 20;   // raw bytes in one data frame: 1 MiB measured best under TLS
-inline constexpr uint32_t kMostFramePayload = kMostExtentData + 4096;  // what does not compress is sent as it is
+inline constexpr uint32_t kMostExtentData =
+    1 << 20;  // raw bytes in one data frame: 1 MiB measured best under TLS
+inline constexpr uint32_t kMostFramePayload =
+    kMostExtentData + 4096;                               // what does not compress is sent as it is
 inline constexpr uint32_t kMostControlPayload = 1 << 20;  // JSON of one control message
-inline constexpr uint64_t kWindow = 16 << 20;          // bytes sent and not yet applied, per transfer
-inline constexpr uint64_t kCursorEvery = 32 << 20;     // a cut link costs at most twice this
-inline constexpr uint64_t kClosingMost = 64 << 20;     // a first copy closes when no more than this changed meanwhile
-inline constexpr uint32_t kMostFirstCopyPasses = 8;    // then it closes whatever is left
-inline constexpr size_t kMostLinkConnections = 64;     // per host
+inline constexpr uint64_t kWindow = 16 << 20;             // bytes sent and not yet applied, per transfer
+inline constexpr uint64_t kCursorEvery = 32 << 20;        // a cut link costs at most twice this
+inline constexpr uint64_t kClosingMost =
+    64 << 20;  // a first copy closes when no more than this changed meanwhile
+inline constexpr uint32_t kMostFirstCopyPasses = 8;  // then it closes whatever is left
+inline constexpr size_t kMostLinkConnections = 64;   // per host
 inline constexpr Duration kLinkConnect = Duration::seconds(5);
 inline constexpr Duration kLinkHandshake = Duration::seconds(10);
 inline constexpr Duration kLinkIdle = Duration::seconds(60);     // no byte for this long: the link is dead
@@ -32,33 +37,35 @@ inline constexpr Duration kLinkFinish = Duration::seconds(300);  // finish syncs
 
 // --- hypervisor ---
 inline constexpr Duration kHypervisorCall = Duration::seconds(30);
-inline constexpr Duration kJobOpenMost = Duration::seconds(120);  // an open backup job makes managedsave hang: minutes, never hours
-inline constexpr Duration kJobEnd = Duration::seconds(30);        // wait for JOB_COMPLETED after an abort
-inline constexpr uint64_t kScratchPercent = 70;                   // of the space set aside; then the cycle breaks, not the guest
+inline constexpr Duration kJobOpenMost =
+    Duration::seconds(120);  // an open backup job makes managedsave hang: minutes, never hours
+inline constexpr Duration kJobEnd = Duration::seconds(30);  // wait for JOB_COMPLETED after an abort
+inline constexpr uint64_t kScratchPercent =
+    70;  // of the space set aside; then the cycle breaks, not the guest
 
 // --- engine ---
-inline constexpr Duration kRetryFirst = Duration::seconds(2);   // back-off doubles from here
+inline constexpr Duration kRetryFirst = Duration::seconds(2);  // back-off doubles from here
 inline constexpr Duration kRetryMost = Duration::seconds(60);
-inline constexpr Duration kSyncPeer = Duration::seconds(2);     // remote part of a synchronous check
-inline constexpr Duration kMethodReply = Duration::seconds(20); // a method call answers by then
-inline constexpr Duration kJobKept = Duration::seconds(300);    // Msvm_ConcreteJob.TimeBeforeRemoval
-inline constexpr size_t kMostJobsKept = 64;                     // per VM, finished ones go oldest first
-inline constexpr size_t kMostEvents = 4096;                     // queued to the core
-inline constexpr size_t kMostVms = 512;                         // relationships of one host
-inline constexpr size_t kWorkers = 8;                           // threads for blocking work
-inline constexpr size_t kMostTransfers = 3;                     // at once per host (Hyper-V's own default)
+inline constexpr Duration kSyncPeer = Duration::seconds(2);      // remote part of a synchronous check
+inline constexpr Duration kMethodReply = Duration::seconds(20);  // a method call answers by then
+inline constexpr Duration kJobKept = Duration::seconds(300);     // Msvm_ConcreteJob.TimeBeforeRemoval
+inline constexpr size_t kMostJobsKept = 64;                      // per VM, finished ones go oldest first
+inline constexpr size_t kMostEvents = 4096;                      // queued to the core
+inline constexpr size_t kMostVms = 512;                          // relationships of one host
+inline constexpr size_t kWorkers = 8;                            // threads for blocking work
+inline constexpr size_t kMostTransfers = 3;                      // at once per host (Hyper-V's own default)
 
 // --- management front ---
 inline constexpr size_t kMostHttpConnections = 64;
 inline constexpr size_t kMostHttpHeader = 16 << 10;
-inline constexpr size_t kMostEnvelope = 512000;          // WinRM's MaxEnvelopeSizekb 500
+inline constexpr size_t kMostEnvelope = 512000;  // WinRM's MaxEnvelopeSizekb 500
 inline constexpr size_t kLeastEnvelope = 8192;
 inline constexpr size_t kMostXmlDepth = 64;
 inline constexpr size_t kMostXmlNodes = 50000;
-inline constexpr size_t kMostEnumerations = 256;         // open contexts
+inline constexpr size_t kMostEnumerations = 256;  // open contexts
 inline constexpr Duration kEnumerationIdle = Duration::seconds(60);
-inline constexpr Duration kHttpRequest = Duration::seconds(30);   // from first to last byte of a request
-inline constexpr Duration kHttpIdle = Duration::seconds(120);     // keep-alive
+inline constexpr Duration kHttpRequest = Duration::seconds(30);  // from first to last byte of a request
+inline constexpr Duration kHttpIdle = Duration::seconds(120);    // keep-alive
 inline constexpr size_t kMostWqlLength = 8192;
 inline constexpr size_t kMostWqlDepth = 64;
 inline constexpr size_t kMostEmbeddedLength = 256 << 10;

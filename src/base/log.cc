@@ -23,11 +23,21 @@ std::string json_escape(std::string_view text) {
   out.reserve(text.size() + 8);
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\t': out += "\\t"; break;
-      case '\r': out += "\\r"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           char code[8];
@@ -41,14 +51,15 @@ std::string json_escape(std::string_view text) {
   return out;
 }
 
-void log(LogLevel level, std::string_view area, std::string_view message, std::initializer_list<LogField> fields) {
+void log(LogLevel level, std::string_view area, std::string_view message,
+         std::initializer_list<LogField> fields) {
   if (level < g_least) return;
   const std::string time = iso_time(SystemClock().now().wall);
   const std::string_view name = kNames[static_cast<size_t>(level)];
   std::string line;
   if (g_json) {
-    line = "{\"time\":\"" + time + "\",\"level\":\"" + std::string(name) + "\",\"area\":\"" + json_escape(area) +
-           "\",\"message\":\"" + json_escape(message) + "\"";
+    line = "{\"time\":\"" + time + "\",\"level\":\"" + std::string(name) + "\",\"area\":\"" +
+           json_escape(area) + "\",\"message\":\"" + json_escape(message) + "\"";
     for (const LogField& f : fields) {
       line += ",\"" + json_escape(f.key) + "\":";
       line += f.number ? f.value : "\"" + json_escape(f.value) + "\"";

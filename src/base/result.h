@@ -33,8 +33,8 @@ const ErrorInfo& error_info(ErrorCode code);
 // The code whose name is `name`, or `failed` when there is none (a newer peer may send names we do not know).
 ErrorCode error_code_from_name(std::string_view name);
 
-// What went wrong (`message`: object and cause, a sentence without a full stop) and what to do next (`hint`: a
-// command or a step, may be empty).
+// What went wrong (`message`: object and cause, a sentence without a full stop) and what to do next (`hint`:
+// a command or a step, may be empty).
 class Error {
  public:
   Error(ErrorCode code, std::string message, std::string hint = {})
@@ -64,7 +64,9 @@ using Status = Result<void>;
 inline tl::unexpected<Error> fail(ErrorCode code, std::string message, std::string hint = {}) {
   return tl::unexpected<Error>(Error(code, std::move(message), std::move(hint)));
 }
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+  return tl::unexpected<Error>(std::move(error));
+}
 // An errno value after a system call: ENOSPC and EDQUOT become no_space, ENOENT not_found, EACCES and EPERM
 // access_denied, ETIMEDOUT timeout, the rest failed.
 tl::unexpected<Error> fail_errno(int error_number, std::string_view what);
@@ -72,14 +74,15 @@ tl::unexpected<Error> fail_errno(int error_number, std::string_view what);
 // US_TRY(auto x, call()): x is the value, or the function returns the error. US_CHECK for Status.
 #define US_CONCAT_(a, b) a##b
 #define US_CONCAT(a, b) US_CONCAT_(a, b)
-#define US_TRY(declaration, expression) \
-  auto US_CONCAT(us_result_, __LINE__) = (expression); \
-  if (!US_CONCAT(us_result_, __LINE__)) \
+#define US_TRY(declaration, expression)                                            \
+  auto US_CONCAT(us_result_, __LINE__) = (expression);                             \
+  if (!US_CONCAT(us_result_, __LINE__))                                            \
     return ::understudy::fail(std::move(US_CONCAT(us_result_, __LINE__)).error()); \
   declaration = std::move(*US_CONCAT(us_result_, __LINE__))
-#define US_CHECK(expression) \
-  do { \
-    if (auto us_status_ = (expression); !us_status_) return ::understudy::fail(std::move(us_status_).error()); \
+#define US_CHECK(expression)                                    \
+  do {                                                          \
+    if (auto us_status_ = (expression); !us_status_)            \
+      return ::understudy::fail(std::move(us_status_).error()); \
   } while (false)
 
 }  // namespace understudy

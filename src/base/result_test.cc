@@ -36,7 +36,8 @@ TEST(Uuid, ReadsBothCasesAndRefusesTheRest) {
   ASSERT_TRUE(id);
   EXPECT_EQ(id->upper(), "2F6C9A10-0000-4000-8000-0123456789AB");
   EXPECT_EQ(Uuid::parse("{" + id->lower() + "}"), *id);
-  for (const char* bad : {"", "2f6c9a10", "2f6c9a10-0000-4000-8000-0123456789ag", "2f6c9a10_0000-4000-8000-0123456789ab"})
+  for (const char* bad :
+       {"", "2f6c9a10", "2f6c9a10-0000-4000-8000-0123456789ag", "2f6c9a10_0000-4000-8000-0123456789ab"})
     EXPECT_FALSE(Uuid::parse(bad)) << bad;
 }
 

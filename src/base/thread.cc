@@ -23,7 +23,9 @@ Thread& Thread::operator=(Thread&& other) {
   return *this;
 }
 
-Thread::~Thread() { join(); }
+Thread::~Thread() {
+  join();
+}
 
 void Thread::join() {
   if (thread_.joinable()) thread_.join();

@@ -1,5 +1,6 @@
-// The one place where threads are made. A Thread has a name (at most 15 bytes, shown by ps -L and gdb), is joined
-// by its destructor, and never detached. docs/ARCHITECTURE.md lists every thread with its owner and stop order.
+// The one place where threads are made. A Thread has a name (at most 15 bytes, shown by ps -L and gdb), is
+// joined by its destructor, and never detached. docs/ARCHITECTURE.md lists every thread with its owner and
+// stop order.
 #pragma once
 
 #include <functional>

@@ -1,8 +1,7 @@
 #include "base/time.h"
 
-#include <ctime>
-
 #include <cstdio>
+#include <ctime>
 
 namespace understudy {
 namespace {
@@ -32,8 +31,8 @@ std::string iso_time(Wall t) {
 
 Result<Wall> parse_iso_time(std::string_view text) {
   const auto bad = [&] {
-    return fail(ErrorCode::invalid_parameter, "not a time: '" + std::string(text.substr(0, 64)) +
-                                                  "' (want 2026-11-22T18:19:08Z)");
+    return fail(ErrorCode::invalid_parameter,
+                "not a time: '" + std::string(text.substr(0, 64)) + "' (want 2026-11-22T18:19:08Z)");
   };
   const std::string copy(text.substr(0, 64));
   tm parts{};
@@ -41,8 +40,8 @@ Result<Wall> parse_iso_time(std::string_view text) {
   if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
                   &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &used) != 6)
     return bad();
-  if (parts.tm_year < 1601 || parts.tm_mon < 1 || parts.tm_mon > 12 || parts.tm_mday < 1 || parts.tm_mday > 31 ||
-      parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 60)
+  if (parts.tm_year < 1601 || parts.tm_mon < 1 || parts.tm_mon > 12 || parts.tm_mday < 1 ||
+      parts.tm_mday > 31 || parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 60)
     return bad();
   parts.tm_year -= 1900;
   parts.tm_mon -= 1;
@@ -58,9 +57,12 @@ Result<Wall> parse_iso_time(std::string_view text) {
     int hours = 0;
     int minutes = 0;
     if (std::sscanf(copy.c_str() + at + 1, "%2d:%2d", &hours, &minutes) != 2) return bad();
-    if (copy[at] == '+') offset_minutes = hours * 60 + minutes;
-    else if (copy[at] == '-') offset_minutes = -(hours * 60 + minutes);
-    else return bad();
+    if (copy[at] == '+')
+      offset_minutes = hours * 60 + minutes;
+    else if (copy[at] == '-')
+      offset_minutes = -(hours * 60 + minutes);
+    else
+      return bad();
   } else if (at < copy.size() && at + 1 != copy.size()) {
     return bad();
   }
@@ -72,7 +74,8 @@ std::string age_text(Duration d) {
   const int64_t s = d.whole_seconds() < 0 ? 0 : d.whole_seconds();
   if (s < 60) return std::to_string(s) + " s";
   if (s < 3600) return std::to_string(s / 60) + " min" + (s % 60 ? " " + std::to_string(s % 60) + " s" : "");
-  if (s < 86400) return std::to_string(s / 3600) + " h" + (s / 60 % 60 ? " " + std::to_string(s / 60 % 60) + " min" : "");
+  if (s < 86400)
+    return std::to_string(s / 3600) + " h" + (s / 60 % 60 ? " " + std::to_string(s / 60 % 60) + " min" : "");
   return std::to_string(s / 86400) + " d" + (s / 3600 % 24 ? " " + std::to_string(s / 3600 % 24) + " h" : "");
 }
 

@@ -1,5 +1,6 @@
-// Two clocks that are never mixed: Monotonic orders and measures within one run of the daemon, Wall is UTC and
-// is what operators, points and certificates speak of. Both count microseconds; Wall from 1970-01-01T00:00:00Z.
+// Two clocks that are never mixed: Monotonic orders and measures within one run of the daemon, Wall is UTC
+// and is what operators, points and certificates speak of. Both count microseconds; Wall from
+// 1970-01-01T00:00:00Z.
 #pragma once
 
 #include <compare>
@@ -19,24 +20,38 @@ struct Duration {
   constexpr int64_t whole_millis() const { return us / 1000; }
   auto operator<=>(const Duration&) const = default;
 };
-constexpr Duration operator+(Duration a, Duration b) { return {a.us + b.us}; }
-constexpr Duration operator-(Duration a, Duration b) { return {a.us - b.us}; }
-constexpr Duration operator*(Duration a, int64_t n) { return {a.us * n}; }
+constexpr Duration operator+(Duration a, Duration b) {
+  return {a.us + b.us};
+}
+constexpr Duration operator-(Duration a, Duration b) {
+  return {a.us - b.us};
+}
+constexpr Duration operator*(Duration a, int64_t n) {
+  return {a.us * n};
+}
 
 struct Monotonic {
   int64_t us = 0;
   auto operator<=>(const Monotonic&) const = default;
 };
-constexpr Monotonic operator+(Monotonic t, Duration d) { return {t.us + d.us}; }
-constexpr Duration operator-(Monotonic a, Monotonic b) { return {a.us - b.us}; }
+constexpr Monotonic operator+(Monotonic t, Duration d) {
+  return {t.us + d.us};
+}
+constexpr Duration operator-(Monotonic a, Monotonic b) {
+  return {a.us - b.us};
+}
 
 struct Wall {
   int64_t us = 0;
   bool never() const { return us == 0; }  // shown as 1601-01-01T00:00:00Z, as real hosts do
   auto operator<=>(const Wall&) const = default;
 };
-constexpr Wall operator+(Wall t, Duration d) { return {t.us + d.us}; }
-constexpr Duration operator-(Wall a, Wall b) { return {a.us - b.us}; }
+constexpr Wall operator+(Wall t, Duration d) {
+  return {t.us + d.us};
+}
+constexpr Duration operator-(Wall a, Wall b) {
+  return {a.us - b.us};
+}
 
 // Both clocks at one instant, as the engine gets them.
 struct Now {
@@ -55,8 +70,8 @@ class SystemClock final : public Clock {
   Now now() const override;
 };
 
-std::string iso_time(Wall t);                       // 2026-11-22T18:19:08.123456Z
+std::string iso_time(Wall t);                        // 2026-11-22T18:19:08.123456Z
 Result<Wall> parse_iso_time(std::string_view text);  // the same, fraction and offset optional
-std::string age_text(Duration d);                   // "14 s", "3 min 5 s", "2 h 10 min"
+std::string age_text(Duration d);                    // "14 s", "3 min 5 s", "2 h 10 min"
 
 }  // namespace understudy

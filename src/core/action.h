@@ -1,6 +1,6 @@
-// What an engine wants done, in order. Persist is a barrier: nothing after it starts before it is durable. Each
-// action with an id ends in exactly one event that carries it, and is safe to repeat: after a restart the engine asks
-// again for what it does not know to be done.
+// What an engine wants done, in order. Persist is a barrier: nothing after it starts before it is durable.
+// Each action with an id ends in exactly one event that carries it, and is safe to repeat: after a restart
+// the engine asks again for what it does not know to be done.
 #pragma once
 
 #include <optional>
@@ -106,10 +106,10 @@ struct ChangePower {
   bool on = false;
 };
 
-using Action = std::variant<Persist, Reply, PrepareReply, QueryReply, BeginReply, FinishReply, Arm, PreparePeer,
-                            TakeInventory, RequestSlot, ReleaseSlot, OpenJob, Send, StopSending, Settle,
-                            PrepareReplica, OpenStaging, Publish, StopReceiving, Merge, StopMerging, FailOver,
-                            Release, ChangePower>;
+using Action =
+    std::variant<Persist, Reply, PrepareReply, QueryReply, BeginReply, FinishReply, Arm, PreparePeer,
+                 TakeInventory, RequestSlot, ReleaseSlot, OpenJob, Send, StopSending, Settle, PrepareReplica,
+                 OpenStaging, Publish, StopReceiving, Merge, StopMerging, FailOver, Release, ChangePower>;
 using Actions = std::vector<Action>;
 
 }  // namespace understudy::core

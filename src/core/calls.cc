@@ -27,25 +27,38 @@ void accept(Step& step, CallId call, const Uuid& job) {
   step.act(Reply{call, std::optional<Uuid>(job)});
 }
 
-std::string vm_words(const State& state) { return "VM '" + state.name + "'"; }
+std::string vm_words(const State& state) {
+  return "VM '" + state.name + "'";
+}
 
 const char* role_words(const State& state) {
   switch (mode_of(state)) {
-    case ReplicationMode::primary: return "this host is its primary";
-    case ReplicationMode::replica: return "this host keeps its replica";
-    default: return "it is not replicated on this host";
+    case ReplicationMode::primary:
+      return "this host is its primary";
+    case ReplicationMode::replica:
+      return "this host keeps its replica";
+    default:
+      return "it is not replicated on this host";
   }
 }
 
 }  // namespace
 
-bool always(const Step&) { return true; }
+bool always(const Step&) {
+  return true;
+}
 void nothing(Step&) {}
 
-bool hypervisor_unknown(const Step& step) { return call_of(step.event()).facts->hypervisor.has_value(); }
-void refuse_unavailable(Step& step) { refuse(step, *call_of(step.event()).facts->hypervisor); }
+bool hypervisor_unknown(const Step& step) {
+  return call_of(step.event()).facts->hypervisor.has_value();
+}
+void refuse_unavailable(Step& step) {
+  refuse(step, *call_of(step.event()).facts->hypervisor);
+}
 
-bool busy(const Step& step) { return has_foreground_job(step.state()) || step.state().phase == Phase::preparing; }
+bool busy(const Step& step) {
+  return has_foreground_job(step.state()) || step.state().phase == Phase::preparing;
+}
 void refuse_busy(Step& step) {
   std::string what = "the host is preparing its replica";
   for (const Job& job : step.state().jobs)
@@ -65,8 +78,10 @@ void refuse_state(Step& step) {
     if (s.phase == Phase::none) hint = "understudy enable " + s.name + " --to REPLICA-HOST";
   } else {
     what = "a failover starts only on the replica host, from a replica that holds a complete point; ";
-    if (s.phase == Phase::waiting) what = "its first copy is not complete, there is nothing to fail over to; ";
-    if (s.phase == Phase::failed_over) what = "it is failed over already; ", hint = "understudy vm start " + s.name;
+    if (s.phase == Phase::waiting)
+      what = "its first copy is not complete, there is nothing to fail over to; ";
+    if (s.phase == Phase::failed_over)
+      what = "it is failed over already; ", hint = "understudy vm start " + s.name;
     if (is_primary(s.phase)) hint = "run it on the replica host " + s.settings.recovery_connection_point;
   }
   refuse(step, Error(ErrorCode::invalid_state,
@@ -81,8 +96,9 @@ bool power_is_so(const Step& step) {
   return call.on == active;
 }
 void refuse_power(Step& step) {
-  refuse(step, Error(ErrorCode::invalid_state, vm_words(step.state()) + (step.as<PowerCall>().on
-                                                   ? " runs already" : " is off already")));
+  refuse(step,
+         Error(ErrorCode::invalid_state,
+               vm_words(step.state()) + (step.as<PowerCall>().on ? " runs already" : " is off already")));
 }
 
 bool start_is_held(const Step& step) {
@@ -116,7 +132,8 @@ void create(Step& step) {
   s.statistics = {};
   s.statistics.since = step.now.wall;
   const Uuid job = step.begin_job(JobType::create_relationship, "Enabling replication of " + s.name + " to " +
-                                                                    s.settings.recovery_connection_point).id;
+                                                                    s.settings.recovery_connection_point)
+                       .id;
   accept(step, call.call, job);
   prepare_peer(step);
 }
@@ -128,7 +145,8 @@ void start_first_copy(Step& step) {
   start.state = JobState::completed;
   start.ended = step.now.wall;
   const Uuid id = start.id;
-  step.begin_job(JobType::send_initial, "First copy of " + s.name + " to " + s.settings.recovery_connection_point);
+  step.begin_job(JobType::send_initial,
+                 "First copy of " + s.name + " to " + s.settings.recovery_connection_point);
   accept(step, step.as<StartCall>().call, id);
   step.arm({});
 }
@@ -143,8 +161,9 @@ bool point_unknown(const Step& step) {
 void refuse_point(Step& step) {
   const auto& call = step.as<FailoverCall>();
   refuse(step, Error(ErrorCode::invalid_parameter,
-                     vm_words(step.state()) + ": " + (call.point ? "no recovery point " + call.point->lower()
-                                                                 : std::string("no recovery point is listed")),
+                     vm_words(step.state()) + ": " +
+                         (call.point ? "no recovery point " + call.point->lower()
+                                     : std::string("no recovery point is listed")),
                      "understudy show " + step.state().name));
 }
 
@@ -167,7 +186,8 @@ void change_power(Step& step) {
   const auto& call = step.as<PowerCall>();
   State& s = step.state();
   if (s.name.empty()) s.name = call.facts.vm.name;
-  const Uuid job = step.begin_job(JobType::request_state_change, (call.on ? "Starting " : "Stopping ") + s.name).id;
+  const Uuid job =
+      step.begin_job(JobType::request_state_change, (call.on ? "Starting " : "Stopping ") + s.name).id;
   accept(step, call.call, job);
   const ActionId id = step.run().power = step.new_action();
   step.act(ChangePower{id, call.on});

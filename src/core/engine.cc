@@ -15,7 +15,8 @@ void prune_jobs(State& state, Wall now) {
     return job.finished() && (now - job.ended > limits::kJobKept || now < job.ended);
   });
   while (state.jobs.size() > limits::kMostJobsKept) {
-    const auto oldest = std::find_if(state.jobs.begin(), state.jobs.end(), [](const Job& j) { return j.finished(); });
+    const auto oldest =
+        std::find_if(state.jobs.begin(), state.jobs.end(), [](const Job& j) { return j.finished(); });
     if (oldest == state.jobs.end()) break;
     state.jobs.erase(oldest);
   }
@@ -84,11 +85,11 @@ Duration Step::next_retry() {
 
 std::string_view event_name(size_t index) {
   static constexpr std::array<std::string_view, std::variant_size_v<Event>> kNames = {
-      "Started",         "TimerDue",      "HypervisorNews",  "CreateCall",    "StartCall",     "FailoverCall",
-      "PowerCall",       "PrepareAsk",    "QueryAsk",        "BeginAsk",      "FinishAsk",
-      "PreparedPeer",    "Inventoried",   "SlotGranted",     "JobOpened",     "Sent",          "Settled",
-      "PreparedReplica", "StagingOpened", "Published",       "Merged",        "Stopped",       "FailedOver",
-      "Released",        "PowerChanged"};
+      "Started",      "TimerDue",     "HypervisorNews",  "CreateCall",    "StartCall",
+      "FailoverCall", "PowerCall",    "PrepareAsk",      "QueryAsk",      "BeginAsk",
+      "FinishAsk",    "PreparedPeer", "Inventoried",     "SlotGranted",   "JobOpened",
+      "Sent",         "Settled",      "PreparedReplica", "StagingOpened", "Published",
+      "Merged",       "Stopped",      "FailedOver",      "Released",      "PowerChanged"};
   return kNames.at(index);
 }
 

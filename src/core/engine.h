@@ -1,5 +1,5 @@
-// The engine of one VM on one host: pure, deterministic, without threads, clocks or adapters. It is told events and
-// answers with actions; transitions.cc is its whole behaviour, one line per case.
+// The engine of one VM on one host: pure, deterministic, without threads, clocks or adapters. It is told
+// events and answers with actions; transitions.cc is its whole behaviour, one line per case.
 #pragma once
 
 #include <functional>
@@ -20,8 +20,8 @@ class Ids {
 
 class Engine {
  public:
-  // `ids` outlives the engine. Action ids count up from `first_action`: different for each life of an engine, so that
-  // a late result of an earlier one is not taken for its own.
+  // `ids` outlives the engine. Action ids count up from `first_action`: different for each life of an engine,
+  // so that a late result of an earlier one is not taken for its own.
   Engine(State state, Ids& ids, ActionId first_action = 1) : state_(std::move(state)), ids_(ids) {
     volatile_.next_action = first_action;
   }
@@ -34,14 +34,14 @@ class Engine {
   // Known only within one run of the daemon.
   struct Volatile {
     ActionId next_action = 1;
-    ActionId waiting = 0;        // the one action of the phase whose end is awaited
-    ActionId merging = 0;        // a merge that runs beside receiving
-    ActionId power = 0;          // a start or stop that runs
-    ActionId staging = 0;        // an OpenStaging or Publish that runs
-    CallId staging_call = 0;     // who waits for it
+    ActionId waiting = 0;     // the one action of the phase whose end is awaited
+    ActionId merging = 0;     // a merge that runs beside receiving
+    ActionId power = 0;       // a start or stop that runs
+    ActionId staging = 0;     // an OpenStaging or Publish that runs
+    CallId staging_call = 0;  // who waits for it
     CallId prepare_call = 0;
     uint64_t finish_bytes = 0;
-    uint32_t failures = 0;       // in a row, for the back-off
+    uint32_t failures = 0;  // in a row, for the back-off
     std::optional<Monotonic> next_cut;
     std::optional<Monotonic> cycle_started;
   };

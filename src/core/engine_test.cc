@@ -107,7 +107,8 @@ VmFacts healthy(const Driver& d) {
 Holdings replica_of(const Driver& d) {
   Holdings h;
   h.mode = ReplicationMode::replica;
-  h.state = d.state().first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
+  h.state =
+      d.state().first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
   h.lineage = {d.state().lineage.set, d.state().lineage.generation, d.state().base_sequence};
   if (!d.state().first_copy_done() && d.state().passes > 0) h.staging.emplace();
   return h;
@@ -139,8 +140,10 @@ void cycle(Driver& d, uint64_t bytes) {
   ASSERT_EQ(d.state().phase, Phase::sending);
   const ActionId id = find<Send>(d.last)->id;
   d.pass(Duration::seconds(1));
-  if (d.state().cut->kind == TransferKind::pass) d.tell(Sent{id, std::optional<RecoveryPoint>(), bytes, {}});
-  else d.tell(Sent{id, std::optional<RecoveryPoint>(point_of(d)), bytes, Duration::seconds(1)});
+  if (d.state().cut->kind == TransferKind::pass)
+    d.tell(Sent{id, std::optional<RecoveryPoint>(), bytes, {}});
+  else
+    d.tell(Sent{id, std::optional<RecoveryPoint>(point_of(d)), bytes, Duration::seconds(1)});
   ASSERT_EQ(d.state().phase, Phase::settling);
   d.tell(Settled{find<Settle>(d.last)->id, {}});
   ASSERT_EQ(d.state().phase, Phase::idle);
@@ -223,7 +226,8 @@ TEST(Engine, TheIntentIsDurableBeforeTheHypervisorIsAsked) {
   to_inventory(d);
   to_cutting(d, healthy(d), replica_of(d));
   ASSERT_LT(position<Persist>(d.last), position<OpenJob>(d.last));
-  // Killed right here: after the restart the checkpoint that may exist is deleted, and the next has a new name.
+  // Killed right here: after the restart the checkpoint that may exist is deleted, and the next has a new
+  // name.
   const std::string lost = d.state().cut->checkpoint;
   d.restart(find<Persist>(d.last)->state);
   to_inventory(d);

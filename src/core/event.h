@@ -1,5 +1,5 @@
-// What an engine can be told. A method call and a peer's request carry the facts they are judged by, gathered just
-// before; everything else is the end of an action, a timer or news from the hypervisor.
+// What an engine can be told. A method call and a peer's request carry the facts they are judged by, gathered
+// just before; everything else is the end of an action, a timer or news from the hypervisor.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ using CallId = uint64_t;    // who waits for a reply; injected
 using ActionId = uint64_t;  // counts up within one run of the daemon
 
 // --- from outside ---
-struct Started {};   // the daemon has loaded this engine
+struct Started {};  // the daemon has loaded this engine
 struct TimerDue {};
 struct HypervisorNews {
   VmEvent what;
@@ -45,9 +45,9 @@ struct StartCall {
 struct FailoverCall {
   CallId call = 0;
   CallFacts facts;
-  std::optional<Uuid> point;           // none: the latest
-  std::vector<RecoveryPoint> points;   // listed now
-  std::optional<bool> primary_running; // none: it did not answer within limits::kSyncPeer
+  std::optional<Uuid> point;            // none: the latest
+  std::vector<RecoveryPoint> points;    // listed now
+  std::optional<bool> primary_running;  // none: it did not answer within limits::kSyncPeer
 };
 struct PowerCall {
   CallId call = 0;
@@ -149,8 +149,8 @@ struct PowerChanged {
 };
 
 using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
-                           PrepareAsk, QueryAsk, BeginAsk, FinishAsk, PreparedPeer, Inventoried,
-                           SlotGranted, JobOpened, Sent, Settled, PreparedReplica, StagingOpened, Published, Merged,
+                           PrepareAsk, QueryAsk, BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted,
+                           JobOpened, Sent, Settled, PreparedReplica, StagingOpened, Published, Merged,
                            Stopped, FailedOver, Released, PowerChanged>;
 template <class T>
 struct Is {

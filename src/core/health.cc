@@ -5,19 +5,22 @@ namespace {
 
 Health of_primary(const State& s, Wall now) {
   if (s.phase == Phase::ready)
-    return {ReplicationHealth::warning, "the first copy has not been started", "understudy start " + s.name, s.statistics.since};
+    return {ReplicationHealth::warning, "the first copy has not been started", "understudy start " + s.name,
+            s.statistics.since};
   if (s.phase == Phase::halted && s.cause)
     return {ReplicationHealth::critical, s.cause->message(), s.cause->hint(), s.cause_since};
   const Duration since_success = now - s.times.last_replication;
   if (s.cause) {
     const bool late = s.first_copy_done() && since_success > Duration::seconds(3600);
-    return {late ? ReplicationHealth::critical : ReplicationHealth::warning, s.cause->message(), s.cause->hint(), s.cause_since};
+    return {late ? ReplicationHealth::critical : ReplicationHealth::warning, s.cause->message(),
+            s.cause->hint(), s.cause_since};
   }
   if (!s.first_copy_done())
-    return {ReplicationHealth::warning, "the first copy is not complete: there is no recovery point yet", "", s.statistics.since};
+    return {ReplicationHealth::warning, "the first copy is not complete: there is no recovery point yet", "",
+            s.statistics.since};
   if (since_success > Duration::seconds(3600))
-    return {ReplicationHealth::warning, "nothing was sent for " + age_text(since_success), "understudy show " + s.name,
-            s.times.last_replication};
+    return {ReplicationHealth::warning, "nothing was sent for " + age_text(since_success),
+            "understudy show " + s.name, s.times.last_replication};
   const uint64_t tries = s.statistics.successes + s.statistics.misses;
   if (s.statistics.misses * 5 > tries)
     return {ReplicationHealth::warning, "more than 20 % of the cycles took longer than the interval",
@@ -27,13 +30,16 @@ Health of_primary(const State& s, Wall now) {
 
 Health of_replica(const State& s, Wall now) {
   if (s.phase == Phase::failed_over)
-    return {ReplicationHealth::warning, "failed over, and no other host keeps a copy of it now", "", s.cause_since};
+    return {ReplicationHealth::warning, "failed over, and no other host keeps a copy of it now", "",
+            s.cause_since};
   if (s.cause) return {ReplicationHealth::warning, s.cause->message(), s.cause->hint(), s.cause_since};
   if (s.phase == Phase::waiting)
-    return {ReplicationHealth::warning, "the first copy is not complete: there is no recovery point yet", "", s.statistics.since};
+    return {ReplicationHealth::warning, "the first copy is not complete: there is no recovery point yet", "",
+            s.statistics.since};
   const Duration silent = now - s.times.last_replication;
   if (s.phase == Phase::standby && silent > Duration::seconds(3600))
-    return {ReplicationHealth::warning, "nothing was received from " + s.primary_name + " for " + age_text(silent),
+    return {ReplicationHealth::warning,
+            "nothing was received from " + s.primary_name + " for " + age_text(silent),
             "look at the primary: understudy show " + s.name, s.times.last_replication};
   return {ReplicationHealth::ok, "", "", s.times.last_replication};
 }
@@ -42,9 +48,12 @@ Health of_replica(const State& s, Wall now) {
 
 Health health_of(const State& state, Wall now) {
   switch (mode_of(state)) {
-    case ReplicationMode::none: return {};
-    case ReplicationMode::primary: return of_primary(state, now);
-    default: return of_replica(state, now);
+    case ReplicationMode::none:
+      return {};
+    case ReplicationMode::primary:
+      return of_primary(state, now);
+    default:
+      return of_replica(state, now);
   }
 }
 

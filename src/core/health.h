@@ -1,5 +1,5 @@
-// ReplicationHealth with its reason: never a level without cause, since when, and what to do (spec/replication.md
-// 3.6). A function of the state and the clock, so that every view says the same.
+// ReplicationHealth with its reason: never a level without cause, since when, and what to do
+// (spec/replication.md 3.6). A function of the state and the clock, so that every view says the same.
 #pragma once
 
 #include <string>

@@ -7,11 +7,14 @@
 namespace understudy::core {
 namespace {
 constexpr std::array<std::string_view, 17> kNames = {
-    "none",      "creating", "ready",   "idle",    "inventory", "queued",       "cutting",   "sending",    "settling",
-    "halted",    "preparing", "waiting", "standby", "stopping",  "failing_over", "releasing", "failed_over"};
+    "none",    "creating", "ready",        "idle",      "inventory",  "queued",
+    "cutting", "sending",  "settling",     "halted",    "preparing",  "waiting",
+    "standby", "stopping", "failing_over", "releasing", "failed_over"};
 }  // namespace
 
-std::string_view phase_name(Phase phase) { return kNames.at(static_cast<size_t>(phase)); }
+std::string_view phase_name(Phase phase) {
+  return kNames.at(static_cast<size_t>(phase));
+}
 
 Result<Phase> phase_from_name(std::string_view name) {
   for (size_t i = 0; i < kNames.size(); ++i)
@@ -19,15 +22,21 @@ Result<Phase> phase_from_name(std::string_view name) {
   return fail(ErrorCode::corrupt, "unknown phase '" + std::string(name) + "'");
 }
 
-bool is_primary(Phase phase) { return phase >= Phase::creating && phase <= Phase::halted; }
-bool is_replica(Phase phase) { return phase >= Phase::preparing; }
+bool is_primary(Phase phase) {
+  return phase >= Phase::creating && phase <= Phase::halted;
+}
+bool is_replica(Phase phase) {
+  return phase >= Phase::preparing;
+}
 
 ReplicationMode mode_of(const State& state) {
   switch (state.phase) {
     case Phase::none:
     case Phase::creating:
-    case Phase::preparing: return ReplicationMode::none;
-    default: return is_primary(state.phase) ? ReplicationMode::primary : ReplicationMode::replica;
+    case Phase::preparing:
+      return ReplicationMode::none;
+    default:
+      return is_primary(state.phase) ? ReplicationMode::primary : ReplicationMode::replica;
   }
 }
 
@@ -35,16 +44,24 @@ ReplicationState published_state(const State& state) {
   switch (state.phase) {
     case Phase::none:
     case Phase::creating:
-    case Phase::preparing: return ReplicationState::disabled;
-    case Phase::ready: return ReplicationState::ready;
-    case Phase::halted: return ReplicationState::critical;
-    case Phase::waiting: return ReplicationState::waiting_to_complete;
-    case Phase::standby: return ReplicationState::replicating;
+    case Phase::preparing:
+      return ReplicationState::disabled;
+    case Phase::ready:
+      return ReplicationState::ready;
+    case Phase::halted:
+      return ReplicationState::critical;
+    case Phase::waiting:
+      return ReplicationState::waiting_to_complete;
+    case Phase::standby:
+      return ReplicationState::replicating;
     case Phase::stopping:
     case Phase::failing_over:
-    case Phase::releasing: return ReplicationState::failover_in_progress;
-    case Phase::failed_over: return ReplicationState::recovered;
-    default: break;
+    case Phase::releasing:
+      return ReplicationState::failover_in_progress;
+    case Phase::failed_over:
+      return ReplicationState::recovered;
+    default:
+      break;
   }
   return state.first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
 }

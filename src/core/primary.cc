@@ -1,6 +1,6 @@
-// The side that runs the VM: make the relationship, copy, cut, send, settle. The rules here keep two promises:
-// a checkpoint is retired only after the replica's durable acknowledgement of what follows it, and a backup job never
-// stays open longer than the transfer it serves.
+// The side that runs the VM: make the relationship, copy, cut, send, settle. The rules here keep two
+// promises: a checkpoint is retired only after the replica's durable acknowledgement of what follows it, and
+// a backup job never stays open longer than the transfer it serves.
 #include <algorithm>
 
 #include "core/rules.h"
@@ -8,7 +8,9 @@
 namespace understudy::core::rules {
 namespace {
 
-const VmFacts& vm(const Step& step) { return *step.as<Inventoried>().vm; }
+const VmFacts& vm(const Step& step) {
+  return *step.as<Inventoried>().vm;
+}
 const Holdings* replica(const Step& step) {
   const auto& found = step.as<Inventoried>().replica;
   return found ? &*found : nullptr;
@@ -29,7 +31,9 @@ TransferKey key_of(const State& s) {
   return key;
 }
 
-Duration interval(const State& s) { return Duration::seconds(s.settings.replication_interval); }
+Duration interval(const State& s) {
+  return Duration::seconds(s.settings.replication_interval);
+}
 
 void halt(Step& step, Error error) {
   State& s = step.state();
@@ -106,8 +110,10 @@ void drop_cut(State& s) {
 bool not_awaited(const Step& step) {
   const ActionId id = std::visit(
       [](const auto& event) -> ActionId {
-        if constexpr (requires { event.id; }) return event.id;
-        else return 0;
+        if constexpr (requires { event.id; })
+          return event.id;
+        else
+          return 0;
       },
       step.event());
   return id != step.run().waiting || id == 0;
@@ -116,18 +122,25 @@ bool not_awaited(const Step& step) {
 bool ok(const Step& step) {
   return std::visit(
       [](const auto& event) -> bool {
-        if constexpr (requires { event.warnings; }) return event.warnings.has_value();
-        else if constexpr (requires { event.status; }) return event.status.has_value();
-        else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, JobOpened>) return event.cut.has_value();
-        else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, Published>) return event.point.has_value();
-        else return false;
+        if constexpr (requires { event.warnings; })
+          return event.warnings.has_value();
+        else if constexpr (requires { event.status; })
+          return event.status.has_value();
+        else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, JobOpened>)
+          return event.cut.has_value();
+        else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, Published>)
+          return event.point.has_value();
+        else
+          return false;
       },
       step.event());
 }
 
 // --- making the relationship ---
 
-void prepare_peer(Step& step) { step.act(PreparePeer{step.await()}); }
+void prepare_peer(Step& step) {
+  step.act(PreparePeer{step.await()});
+}
 
 void created(Step& step) {
   const auto& done = step.as<PreparedPeer>();
@@ -162,7 +175,9 @@ void resume(Step& step) {
   step.arm({});
 }
 
-bool vm_started(const Step& step) { return step.as<HypervisorNews>().what == VmEvent::started; }
+bool vm_started(const Step& step) {
+  return step.as<HypervisorNews>().what == VmEvent::started;
+}
 void due_now(Step& step) {
   step.run().failures = 0;
   step.arm({});
@@ -181,9 +196,13 @@ void take_inventory(Step& step) {
 
 // --- what the inventory shows, in the order of the table ---
 
-bool vm_unknown(const Step& step) { return !step.as<Inventoried>().vm; }
+bool vm_unknown(const Step& step) {
+  return !step.as<Inventoried>().vm;
+}
 
-bool vm_gone(const Step& step) { return !vm(step).exists; }
+bool vm_gone(const Step& step) {
+  return !vm(step).exists;
+}
 void halt_vm_gone(Step& step) {
   State& s = step.state();
   s.obligations.delete_checkpoints.clear();
@@ -196,7 +215,8 @@ void halt_vm_gone(Step& step) {
 // Not decided yet: a failover that fails leaves the replica as it was.
 bool replica_failing_over(const Step& step) {
   const Holdings* r = replica(step);
-  return r != nullptr && r->lineage.set == step.state().lineage.set && r->state == ReplicationState::failover_in_progress;
+  return r != nullptr && r->lineage.set == step.state().lineage.set &&
+         r->state == ReplicationState::failover_in_progress;
 }
 void back_off_failover(Step& step) {
   retry_later(step, Error(ErrorCode::in_use, "a failover of '" + step.state().name + "' is in progress on " +
@@ -215,7 +235,8 @@ void halt_failed_over(Step& step) {
   seen.generation = replica(step)->lineage.generation;
   s.failover = seen;  // on a primary: it is known that the other side may write now
   s.obligations.hold = "VM '" + s.name + "' has been failed over to " + s.settings.recovery_connection_point +
-                       ". Starting it here too would make two diverging copies. See: understudy show " + s.name;
+                       ". Starting it here too would make two diverging copies. See: understudy show " +
+                       s.name;
   halt(step, Error(ErrorCode::invalid_state,
                    "the replica of '" + s.name + "' on " + s.settings.recovery_connection_point +
                        " has been failed over; this copy is held so that only one runs",
@@ -229,18 +250,25 @@ bool cut_acknowledged(const Step& step) {
          r->lineage.sequence == s.cut->sequence;
 }
 
-bool vm_off(const Step& step) { return vm(step).power != VmPower::running && vm(step).power != VmPower::paused; }
+bool vm_off(const Step& step) {
+  return vm(step).power != VmPower::running && vm(step).power != VmPower::paused;
+}
 void wait_for_vm(Step& step) {
   State& s = step.state();
   s.phase = Phase::idle;
-  step.set_cause(Error(ErrorCode::invalid_state, "VM '" + s.name + "' is off: its changes are sent when it runs again",
+  step.set_cause(Error(ErrorCode::invalid_state,
+                       "VM '" + s.name + "' is off: its changes are sent when it runs again",
                        "virsh start " + s.name));
   step.persist();
   step.arm(limits::kRetryMost);
 }
 
-bool obligations_pending(const Step& step) { return !step.state().obligations.empty(); }
-void settle(Step& step) { begin_settling(step); }
+bool obligations_pending(const Step& step) {
+  return !step.state().obligations.empty();
+}
+void settle(Step& step) {
+  begin_settling(step);
+}
 
 bool job_is_stale(const Step& step) {
   const State& s = step.state();
@@ -252,7 +280,9 @@ void end_stale_job(Step& step) {
   begin_settling(step);
 }
 
-bool replica_unreachable(const Step& step) { return replica(step) == nullptr; }
+bool replica_unreachable(const Step& step) {
+  return replica(step) == nullptr;
+}
 void back_off(Step& step) {
   const auto& found = step.as<Inventoried>();
   State& s = step.state();
@@ -275,14 +305,17 @@ void halt_gone(Step& step) {
                    "understudy show " + s.name + " on " + host));
 }
 
-bool replica_elsewhere(const Step& step) { return replica(step)->lineage.sequence != step.state().base_sequence; }
+bool replica_elsewhere(const Step& step) {
+  return replica(step)->lineage.sequence != step.state().base_sequence;
+}
 void halt_elsewhere(Step& step) {
   const State& s = step.state();
-  halt(step, Error(ErrorCode::invalid_state,
-                   "resynchronization required: " + s.settings.recovery_connection_point + " holds sequence " +
-                       std::to_string(replica(step)->lineage.sequence) + " of '" + s.name +
-                       "', this host last saw sequence " + std::to_string(s.base_sequence) + " acknowledged",
-                   "understudy show " + s.name));
+  halt(step,
+       Error(ErrorCode::invalid_state,
+             "resynchronization required: " + s.settings.recovery_connection_point + " holds sequence " +
+                 std::to_string(replica(step)->lineage.sequence) + " of '" + s.name +
+                 "', this host last saw sequence " + std::to_string(s.base_sequence) + " acknowledged",
+             "understudy show " + s.name));
 }
 
 bool base_lost(const Step& step) {
@@ -351,11 +384,13 @@ void abandon_cut(Step& step) {
   begin_settling(step);
 }
 
-bool foreign_job(const Step& step) { return vm(step).job_open && !step.state().cut; }
+bool foreign_job(const Step& step) {
+  return vm(step).job_open && !step.state().cut;
+}
 void back_off_foreign_job(Step& step) {
-  retry_later(step, Error(ErrorCode::in_use,
-                          "another program has a backup job open on '" + step.state().name + "'",
-                          "wait for it, or end it: virsh domjobabort " + step.state().name));
+  retry_later(step,
+              Error(ErrorCode::in_use, "another program has a backup job open on '" + step.state().name + "'",
+                    "wait for it, or end it: virsh domjobabort " + step.state().name));
 }
 
 // --- cutting and sending ---
@@ -379,7 +414,8 @@ void open_job(Step& step) {
   if (!s.cut) {
     Cut cut;
     cut.sequence = ++s.lineage.sequence;
-    cut.checkpoint = "understudy-" + std::to_string(s.lineage.generation) + "-" + std::to_string(cut.sequence);
+    cut.checkpoint =
+        "understudy-" + std::to_string(s.lineage.generation) + "-" + std::to_string(cut.sequence);
     cut.point = step.new_id();
     s.cut = cut;
     request.new_checkpoint = cut.checkpoint;
@@ -462,7 +498,9 @@ void acknowledged(Step& step) {
   begin_settling(step);
 }
 
-bool cut_is_pass(const Step& step) { return step.state().cut->kind == TransferKind::pass; }
+bool cut_is_pass(const Step& step) {
+  return step.state().cut->kind == TransferKind::pass;
+}
 void stop_sending(Step& step) {
   step.state().obligations.end_job = true;
   step.act(StopSending{});
@@ -477,13 +515,16 @@ void protect_guest(Step& step) {
   step.persist();
   step.act(StopSending{});
 }
-void send_interrupted(Step& step) { begin_settling(step); }
+void send_interrupted(Step& step) {
+  begin_settling(step);
+}
 
 // The view that was read is gone or cannot be trusted: a delta must be cut anew.
 bool sent_for_nothing(const Step& step) {
   const auto& sent = step.as<Sent>();
   return !sent.point && step.state().cut->kind == TransferKind::delta &&
-         (sent.point.error().code() == ErrorCode::corrupt || sent.point.error().code() == ErrorCode::invalid_state);
+         (sent.point.error().code() == ErrorCode::corrupt ||
+          sent.point.error().code() == ErrorCode::invalid_state);
 }
 
 // The job stays open for a while: a delta can only go on in its own.
@@ -505,9 +546,13 @@ void settled(Step& step) {
   step.act(Arm{std::max(next, step.now.monotonic)});
 }
 
-void settle_failed(Step& step) { retry_later(step, step.as<Settled>().status.error()); }
+void settle_failed(Step& step) {
+  retry_later(step, step.as<Settled>().status.error());
+}
 
-void settle_halted(Step& step) { step.act(Settle{step.await(), step.state().obligations}); }
+void settle_halted(Step& step) {
+  step.act(Settle{step.await(), step.state().obligations});
+}
 
 void halted_settled(Step& step) {
   const auto& done = step.as<Settled>();

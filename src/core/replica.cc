@@ -1,20 +1,27 @@
-// The side that keeps the copy: made, receiving, failing over. Data never passes here; what is decided here is
-// whether it may be taken, and in which order receiving, merging, the generation and the hold change.
+// The side that keeps the copy: made, receiving, failing over. Data never passes here; what is decided here
+// is whether it may be taken, and in which order receiving, merging, the generation and the hold change.
 #include "core/rules.h"
 
 namespace understudy::core::rules {
 namespace {
 
-std::string replica_words(const State& s) { return "replica of '" + s.name + "'"; }
+std::string replica_words(const State& s) {
+  return "replica of '" + s.name + "'";
+}
 
 // Answers whoever asked, in the form of the question.
 void refuse(Step& step, const Error& error) {
   const tl::unexpected<Error> refusal(error);
-  if (const auto* e = std::get_if<PrepareAsk>(&step.event())) step.act(PrepareReply{e->call, refusal});
-  else if (const auto* q = std::get_if<QueryAsk>(&step.event())) step.act(QueryReply{q->call, refusal});
-  else if (const auto* b = std::get_if<BeginAsk>(&step.event())) step.act(BeginReply{b->call, refusal});
-  else if (const auto* f = std::get_if<FinishAsk>(&step.event())) step.act(FinishReply{f->call, refusal});
-  else US_ASSERT(false);
+  if (const auto* e = std::get_if<PrepareAsk>(&step.event()))
+    step.act(PrepareReply{e->call, refusal});
+  else if (const auto* q = std::get_if<QueryAsk>(&step.event()))
+    step.act(QueryReply{q->call, refusal});
+  else if (const auto* b = std::get_if<BeginAsk>(&step.event()))
+    step.act(BeginReply{b->call, refusal});
+  else if (const auto* f = std::get_if<FinishAsk>(&step.event()))
+    step.act(FinishReply{f->call, refusal});
+  else
+    US_ASSERT(false);
 }
 
 Error state_error(const State& s, const char* what) {
@@ -23,7 +30,8 @@ Error state_error(const State& s, const char* what) {
       s.phase == Phase::stopping)
     why = "it has been failed over here (generation " +
           std::to_string(s.failover ? s.failover->generation : s.lineage.generation) + ")";
-  else if (is_primary(s.phase)) why = "this host is its primary";
+  else if (is_primary(s.phase))
+    why = "this host is its primary";
   return Error(ErrorCode::invalid_state, std::string(what) + " '" + s.name + "': " + why);
 }
 
@@ -67,8 +75,10 @@ bool other_peer(const Step& step) {
   if (owner.empty()) return false;
   return std::visit(
       [&](const auto& event) -> bool {
-        if constexpr (requires { event.peer; }) return event.peer != owner;
-        else return false;
+        if constexpr (requires { event.peer; })
+          return event.peer != owner;
+        else
+          return false;
       },
       step.event());
 }
@@ -148,11 +158,16 @@ void answer_query(Step& step) {
   step.act(QueryReply{ask.call, holdings});
 }
 
-bool staging_busy(const Step& step) { return step.run().staging != 0; }
-void refuse_begin_busy(Step& step) {
-  refuse(step, Error(ErrorCode::in_use, "the " + replica_words(step.state()) + " is being received on another connection"));
+bool staging_busy(const Step& step) {
+  return step.run().staging != 0;
 }
-void refuse_begin(Step& step) { refuse(step, state_error(step.state(), "nothing is taken for")); }
+void refuse_begin_busy(Step& step) {
+  refuse(step, Error(ErrorCode::in_use,
+                     "the " + replica_words(step.state()) + " is being received on another connection"));
+}
+void refuse_begin(Step& step) {
+  refuse(step, state_error(step.state(), "nothing is taken for"));
+}
 void refuse_finish(Step& step) {
   if (staging_busy(step)) return refuse_begin_busy(step);
   refuse(step, state_error(step.state(), "no point can be made of"));
@@ -209,7 +224,9 @@ void merged(Step& step) {
   step.persist();
 }
 
-void resume_replica(Step& step) { begin_merge(step); }
+void resume_replica(Step& step) {
+  begin_merge(step);
+}
 
 // --- failover ---
 
@@ -244,10 +261,11 @@ bool point_delisted(const Step& step) {
 void point_lost(Step& step) {
   State& s = step.state();
   s.phase = Phase::standby;
-  step.end_job(JobType::initiate_failover,
-               fail(ErrorCode::invalid_parameter,
-                    "the recovery point was replaced by a newer one while the failover of '" + s.name + "' began",
-                    "choose again: understudy show " + s.name));
+  step.end_job(
+      JobType::initiate_failover,
+      fail(ErrorCode::invalid_parameter,
+           "the recovery point was replaced by a newer one while the failover of '" + s.name + "' began",
+           "choose again: understudy show " + s.name));
   s.failover.reset();
   step.persist();
 }

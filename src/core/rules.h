@@ -26,8 +26,8 @@ void power_changed(Step&);
 void nothing(Step&);
 
 // --- a primary (primary.cc) ---
-bool ok(const Step&);                  // the awaited action succeeded
-bool not_awaited(const Step&);         // a result nobody waits for
+bool ok(const Step&);           // the awaited action succeeded
+bool not_awaited(const Step&);  // a result nobody waits for
 bool vm_unknown(const Step&);
 bool obligations_pending(const Step&);
 bool job_is_stale(const Step&);

@@ -1,4 +1,5 @@
-// The host's scheduler in its first form: so many transfers at once, first come first served. Pure; core thread.
+// The host's scheduler in its first form: so many transfers at once, first come first served. Pure; core
+// thread.
 #pragma once
 
 #include <cstddef>

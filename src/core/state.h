@@ -1,5 +1,5 @@
-// All that an engine remembers. Plain values: stored as intent in the state database (docs/spec/state.md), copied to
-// whoever shows it. What the replica's disks hold is the store's manifest, never this.
+// All that an engine remembers. Plain values: stored as intent in the state database (docs/spec/state.md),
+// copied to whoever shows it. What the replica's disks hold is the store's manifest, never this.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@
 
 namespace understudy::core {
 
-// A cut that is intended, persisted before the hypervisor is asked for it. Its checkpoint is an obligation from then
-// on: it becomes the base or it is deleted.
+// A cut that is intended, persisted before the hypervisor is asked for it. Its checkpoint is an obligation
+// from then on: it becomes the base or it is deleted.
 struct Cut {
   std::optional<TransferKind> kind;  // decided once the size of what changed is known
   uint64_t sequence = 0;
@@ -28,28 +28,28 @@ struct Cut {
   bool made = false;  // the hypervisor has made the checkpoint
   Wall at;
   Uuid point;
-  Monotonic opened;   // of the job, within this run of the daemon; not stored
+  Monotonic opened;  // of the job, within this run of the daemon; not stored
 };
 
 // Things that must still be done whatever else happens; shown in health when they do not succeed.
 struct Obligations {
   bool end_job = false;  // and resume a guest that the job's scratch made pause
   std::vector<std::string> delete_checkpoints;
-  std::string hold;      // reason; empty = no hold to set
+  std::string hold;  // reason; empty = no hold to set
   bool empty() const { return !end_job && delete_checkpoints.empty() && hold.empty(); }
 };
 
 struct Failover {
   Uuid point;
   PointType type = PointType::standard;
-  Wall cut;                 // of the point
-  uint64_t generation = 0;  // the new one
+  Wall cut;                      // of the point
+  uint64_t generation = 0;       // the new one
   bool primary_running = false;  // the primary answered and runs its VM when this was asked
 };
 
 struct Times {
-  Wall last_replication;   // primary: last success; replica: last receipt
-  Wall last_cut;           // instant of the newest point
+  Wall last_replication;  // primary: last success; replica: last receipt
+  Wall last_cut;          // instant of the newest point
   Wall last_apply;
   PointType last_type = PointType::none;
 };
@@ -76,18 +76,18 @@ struct State {
   std::vector<Job> jobs;
 
   // primary
-  VmDefinition definition;     // as it was sent; until the replica is prepared
-  std::string base_checkpoint; // what the next cut continues
-  uint64_t base_sequence = 0;  // of the last acknowledged point; 0 until the first copy is complete
-  uint32_t passes = 0;         // complete passes of the first copy
+  VmDefinition definition;      // as it was sent; until the replica is prepared
+  std::string base_checkpoint;  // what the next cut continues
+  uint64_t base_sequence = 0;   // of the last acknowledged point; 0 until the first copy is complete
+  uint32_t passes = 0;          // complete passes of the first copy
   std::optional<Cut> cut;
   Obligations obligations;
 
-  bool slot = false;           // granted by the host's scheduler; not stored
+  bool slot = false;  // granted by the host's scheduler; not stored
 
   // replica
-  std::string directory;       // of the store
-  std::string primary_name;    // certificate name of the only host that may send
+  std::string directory;     // of the store
+  std::string primary_name;  // certificate name of the only host that may send
   std::optional<Failover> failover;
 
   bool first_copy_done() const { return base_sequence != 0; }

@@ -31,7 +31,8 @@ void fields(JsonFields& f, Obligations& o) {
 
 void fields(JsonFields& f, Failover& failover) {
   f.id("point", failover.point);
-  f.choice("type", failover.type, {PointType::none, PointType::standard, PointType::application_consistent, PointType::planned});
+  f.choice("type", failover.type,
+           {PointType::none, PointType::standard, PointType::application_consistent, PointType::planned});
   f.time("cut", failover.cut);
   f.number("generation", failover.generation);
   f.flag("primary_running", failover.primary_running);
@@ -41,7 +42,8 @@ void fields(JsonFields& f, Times& t) {
   f.time("last_replication", t.last_replication);
   f.time("last_cut", t.last_cut);
   f.time("last_apply", t.last_apply);
-  f.choice("last_type", t.last_type, {PointType::none, PointType::standard, PointType::application_consistent, PointType::planned});
+  f.choice("last_type", t.last_type,
+           {PointType::none, PointType::standard, PointType::application_consistent, PointType::planned});
 }
 
 void fields(JsonFields& f, Statistics& n) {
@@ -62,8 +64,10 @@ void fields(JsonFields& f, State& s) {
   f.text("name", s.name, kMostName);
   f.text("phase", phase, 32);
   if (f.reading()) {
-    if (const auto known = phase_from_name(phase)) s.phase = *known;
-    else f.refuse("phase", known.error().message());
+    if (const auto known = phase_from_name(phase))
+      s.phase = *known;
+    else
+      f.refuse("phase", known.error().message());
   }
   f.object("settings", s.settings);
   f.objects("disks", s.disks, limits::kMostDisks);
@@ -88,7 +92,9 @@ void fields(JsonFields& f, State& s) {
   f.object("failover", s.failover);
 }
 
-std::string encode_state(const State& state) { return seal(kKind, kVersion, to_json(state)); }
+std::string encode_state(const State& state) {
+  return seal(kKind, kVersion, to_json(state));
+}
 
 Result<State> decode_state(std::string_view text) {
   US_TRY(Sealed sealed, unseal(text, kKind, kVersion, kVersion));

@@ -11,7 +11,8 @@ constexpr std::nullopt_t any = std::nullopt;
 constexpr std::nullopt_t same = std::nullopt;
 
 // One line a case: in this phase, on this event, if this holds, go there and do that. First fit wins.
-#define ROW(from, event, guard, to, rule) {from, Is<event>::index, #guard, guard, to, #rule, rule}
+#define ROW(from, event, guard, to, rule) \
+  { from, Is<event>::index, #guard, guard, to, #rule, rule }
 // clang-format off
 constexpr Transition kTable[] = {
   // --- method calls: checks in the documented order 32777, 32774, 32775, 32773 of the point ---
@@ -151,7 +152,9 @@ constexpr Transition kTable[] = {
 
 }  // namespace
 
-std::span<const Transition> transitions() { return kTable; }
+std::span<const Transition> transitions() {
+  return kTable;
+}
 
 std::string transitions_as_markdown() {
   std::string text = "| phase | event | if | next | rule |\n|---|---|---|---|---|\n";

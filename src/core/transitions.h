@@ -16,7 +16,7 @@ struct Transition {
   size_t event;               // Is<T>::index
   std::string_view guard_name;
   Guard guard;
-  std::optional<Phase> to;    // none: stays
+  std::optional<Phase> to;  // none: stays
   std::string_view rule_name;
   Rule rule;
 };

@@ -38,8 +38,12 @@ Status make_folder(const std::string& path, mode_t mode) {
 // The replication listener: runs while the service settings say so.
 class Listener {
  public:
-  Listener(const Config& config, transfer::PeerService& service, const Clock& clock, link::LinkIdentity identity)
-      : address_(config.replication.address), service_(service), clock_(clock), identity_(std::move(identity)) {}
+  Listener(const Config& config, transfer::PeerService& service, const Clock& clock,
+           link::LinkIdentity identity)
+      : address_(config.replication.address),
+        service_(service),
+        clock_(clock),
+        identity_(std::move(identity)) {}
 
   Status apply(const ServiceSettings& settings) {
     const std::lock_guard lock(mutex_);
@@ -124,7 +128,8 @@ class Daemon final : public Composition {
     return {config_.host_name, UNDERSTUDY_VERSION, r.certificate, r.key, r.authority};
   }
 
-  Result<std::unique_ptr<transfer::Source>> open_source(const Uuid& vm, const std::vector<DiskGeometry>& disks) {
+  Result<std::unique_ptr<transfer::Source>> open_source(const Uuid& vm,
+                                                        const std::vector<DiskGeometry>& disks) {
     US_TRY(const hypervisor::ExportInfo info, hypervisor_.export_of(vm));
     std::vector<source::BackupDisk> exports;
     for (const DiskGeometry& disk : disks) {
@@ -141,20 +146,26 @@ class Daemon final : public Composition {
   Status give_to_guest(const std::vector<std::string>& paths) {
     US_TRY(const hypervisor::ImageOwner owner, hypervisor_.image_owner());
     for (const std::string& path : paths)
-      if (lchown(path.c_str(), owner.user, owner.group) != 0) return fail_errno(errno, "cannot give " + path + " to QEMU's user");
+      if (lchown(path.c_str(), owner.user, owner.group) != 0)
+        return fail_errno(errno, "cannot give " + path + " to QEMU's user");
     return {};
   }
 
   void start_core() {
     throttle_ = std::make_shared<transfer::Throttle>(config_.replication.bandwidth);
     connector_ = std::make_unique<link::TlsConnector>(link_identity(), clock_, throttle_);
-    performer::Ports ports{hypervisor_, *connector_, files_, *state_db_, clock_, ids_,
-                           [this](const Uuid& vm, const std::vector<DiskGeometry>& disks, const std::optional<std::string>&) {
-                             return open_source(vm, disks);
-                           },
+    performer::Ports ports{hypervisor_,
+                           *connector_,
+                           files_,
+                           *state_db_,
+                           clock_,
+                           ids_,
+                           [this](const Uuid& vm, const std::vector<DiskGeometry>& disks,
+                                  const std::optional<std::string>&) { return open_source(vm, disks); },
                            [this](const std::vector<std::string>& paths) { return give_to_guest(paths); }};
     core_ = std::make_unique<performer::CoreLoop>(std::move(ports));
-    hypervisor_.on_event([this](const Uuid& vm, core::VmEvent what) { core_->post_known(vm, core::HypervisorNews{what}); });
+    hypervisor_.on_event(
+        [this](const Uuid& vm, core::VmEvent what) { core_->post_known(vm, core::HypervisorNews{what}); });
   }
 
   void start_link() {
@@ -164,7 +175,8 @@ class Daemon final : public Composition {
     listener_->want();
     // A listener that cannot run is shown (OperationalStatus 6); the rest of the host goes on.
     if (const Status listening = listener_->apply(registry_->settings()); !listening)
-      log_error("link", "the recovery server is enabled but cannot listen", {{"error", listening.error().text()}});
+      log_error("link", "the recovery server is enabled but cannot listen",
+                {{"error", listening.error().text()}});
   }
 
   Status start_front() {
@@ -178,15 +190,18 @@ class Daemon final : public Composition {
       return authz::permit(role, right == cim::Right::read, class_name, method);
     };
     manager_ = std::make_unique<cim::ObjectManager>(authorize, config_.host_name);
-    providers::register_providers(*manager_, *host_, [](std::string_view text) { return wsman::parse_xml(text); });
+    providers::register_providers(*manager_, *host_,
+                                  [](std::string_view text) { return wsman::parse_xml(text); });
 
     const Config::Management& m = config_.management;
     authz::CertificateMap certificates;
     if (access(m.certificate_map.c_str(), F_OK) == 0) {
       US_TRY(certificates, authz::CertificateMap::load(m.certificate_map));
     }
-    gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file), std::move(certificates));
-    wsman_ = std::make_unique<wsman::WsmanService>(*manager_, *gate_, clock_, wsman::Product{"Understudy", UNDERSTUDY_VERSION});
+    gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file),
+                                          std::move(certificates));
+    wsman_ = std::make_unique<wsman::WsmanService>(*manager_, *gate_, clock_,
+                                                   wsman::Product{"Understudy", UNDERSTUDY_VERSION});
 
     std::vector<http::Listener> listeners;
     US_TRY(net::Fd local, net::listen_unix(m.socket, 0600));
@@ -204,8 +219,9 @@ class Daemon final : public Composition {
       log_info("wsman", "listening for management", {{"address", m.address}, {"port", m.port}});
     }
     http_ = std::make_unique<http::HttpServer>(
-        std::move(listeners),
-        [this](const http::HttpRequest& head, const http::ConnectionInfo& info) { return wsman_->admit(head, info); });
+        std::move(listeners), [this](const http::HttpRequest& head, const http::ConnectionInfo& info) {
+          return wsman_->admit(head, info);
+        });
     return {};
   }
 

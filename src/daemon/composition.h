@@ -1,4 +1,5 @@
-// Puts the daemon together: which adapter stands behind which interface, and in which order things start and stop.
+// Puts the daemon together: which adapter stands behind which interface, and in which order things start and
+// stop.
 #pragma once
 
 #include <memory>

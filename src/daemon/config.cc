@@ -30,7 +30,8 @@ class Section {
   }
   template <class N>
   void number(const char* key, N& into, int64_t least, int64_t most) {
-    const std::string allowed = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+    const std::string allowed =
+        "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
     take<int64_t>(key, allowed.c_str(), [&](int64_t value) {
       if (value < least || value > most) return false;
       into = static_cast<N>(value);
@@ -68,13 +69,15 @@ class Section {
   }
   Section section(const char* key) {
     const toml::node* node = find(key);
-    if (node != nullptr && node->as_table() == nullptr) refuse(key, *node, "a table: [" + std::string(key) + "]");
+    if (node != nullptr && node->as_table() == nullptr)
+      refuse(key, *node, "a table: [" + std::string(key) + "]");
     return {node == nullptr ? nullptr : node->as_table(), name_ + key + ".", source_};
   }
   Status finish() {
     if (table_ != nullptr && status_)
       for (const auto& [key, node] : *table_)
-        if (!known_.contains(std::string(key.str()))) refuse(std::string(key.str()), node, "no setting of this name");
+        if (!known_.contains(std::string(key.str())))
+          refuse(std::string(key.str()), node, "no setting of this name");
     return status_;
   }
 
@@ -92,8 +95,8 @@ class Section {
   }
   void refuse(const std::string& key, const toml::node& node, const std::string& allowed) {
     if (!status_) return;
-    status_ = fail(ErrorCode::invalid_parameter, source_ + ":" + std::to_string(node.source().begin.line) + ": " +
-                                                     name_ + key + ": " + allowed + " is wanted");
+    status_ = fail(ErrorCode::invalid_parameter, source_ + ":" + std::to_string(node.source().begin.line) +
+                                                     ": " + name_ + key + ": " + allowed + " is wanted");
   }
 
   const toml::table* table_;
@@ -140,8 +143,8 @@ Result<Config> parse_config(const std::string& text, const std::string& source_n
   const toml::parse_result parsed = toml::parse(text, source_name);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    return fail(ErrorCode::invalid_parameter, source_name + ":" + std::to_string(error.source().begin.line) + ": " +
-                                                  std::string(error.description()));
+    return fail(ErrorCode::invalid_parameter, source_name + ":" + std::to_string(error.source().begin.line) +
+                                                  ": " + std::string(error.description()));
   }
   Config config;
   char name[256] = {};
@@ -164,7 +167,8 @@ Result<Config> parse_config(const std::string& text, const std::string& source_n
 Result<Config> load_config(const std::string& path) {
   std::ifstream file(path);
   if (!file)
-    return fail(ErrorCode::not_found, "cannot read the settings file " + path, "write it, or name another: understudyd --config FILE");
+    return fail(ErrorCode::not_found, "cannot read the settings file " + path,
+                "write it, or name another: understudyd --config FILE");
   std::ostringstream text;
   text << file.rdbuf();
   return parse_config(text.str(), path);

@@ -1,6 +1,6 @@
-// The settings file of the daemon, /etc/understudy/understudyd.toml. Read once at start; what operators change while
-// it runs (recovery server, authorization entries, relationships) is set through the service and kept in the state
-// database. docs/reference/configuration.md describes every setting.
+// The settings file of the daemon, /etc/understudy/understudyd.toml. Read once at start; what operators
+// change while it runs (recovery server, authorization entries, relationships) is set through the service and
+// kept in the state database. docs/reference/configuration.md describes every setting.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct Config {
   std::string log_level = "info";
 
   struct Management {
-    std::string socket;     // default: run_directory/wsman.sock
-    std::string address;    // empty: no HTTPS listener
+    std::string socket;   // default: run_directory/wsman.sock
+    std::string address;  // empty: no HTTPS listener
     uint16_t port = 5986;
     std::string certificate = "/etc/understudy/tls/host.crt";
     std::string key = "/etc/understudy/tls/host.key";

@@ -15,7 +15,8 @@ address = "10.0.0.1"
 bandwidth = 1000000
 [hypervisor.networks]
 lan = "lan2"
-)", "test.toml");
+)",
+                                   "test.toml");
   ASSERT_TRUE(config) << config.error().text();
   EXPECT_EQ(config->host_name, "host-a");
   EXPECT_EQ(config->management.port, 5986);

@@ -32,7 +32,8 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
   }
   if (core::is_replica(view.state.phase) && view.state.phase != core::Phase::preparing) {
     const auto store = parts_.core.performer().replica_store(view.vm.id);
-    if (store) view.points = (*store)->points();
+    if (store)
+      view.points = (*store)->points();
     else
       view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
   }
@@ -44,7 +45,8 @@ Result<std::vector<providers::VmView>> LocalHost::vms() {
   std::vector<core::State> states = parts_.core.states();
   std::vector<providers::VmView> views;
   for (const core::VmSummary& vm : listed) {
-    const auto known = std::find_if(states.begin(), states.end(), [&](const core::State& s) { return s.vm == vm.id; });
+    const auto known =
+        std::find_if(states.begin(), states.end(), [&](const core::State& s) { return s.vm == vm.id; });
     std::optional<core::State> state;
     if (known != states.end()) {
       state = std::move(*known);
@@ -77,7 +79,8 @@ Result<providers::VmView> LocalHost::vm(const Uuid& id) {
 ServiceSettings LocalHost::service_settings() {
   ServiceSettings settings = parts_.registry.settings();
   if (!settings.certificate_thumbprint.empty()) return settings;
-  if (const auto installed = net::load_certificate_info(parts_.certificate)) settings.certificate_thumbprint = installed->thumbprint;
+  if (const auto installed = net::load_certificate_info(parts_.certificate))
+    settings.certificate_thumbprint = installed->thumbprint;
   return settings;
 }
 
@@ -94,7 +97,8 @@ Status LocalHost::add_authorization_entry(const AuthorizationEntry& entry) {
   struct stat info {};
   if (stat(folder.c_str(), &info) != 0) {
     if (mkdir(folder.c_str(), 0711) != 0)
-      return fail(ErrorCode::not_found, "the storage location " + folder + " does not exist and cannot be made",
+      return fail(ErrorCode::not_found,
+                  "the storage location " + folder + " does not exist and cannot be made",
                   "make it, or name another: mkdir -p -m 0711 " + folder);
   } else if (!S_ISDIR(info.st_mode)) {
     return fail(ErrorCode::invalid_parameter, "the storage location " + folder + " is not a folder");
@@ -105,23 +109,28 @@ Status LocalHost::add_authorization_entry(const AuthorizationEntry& entry) {
 core::CallFacts LocalHost::facts(const Uuid& vm) const {
   core::CallFacts facts;
   auto found = parts_.hypervisor.find(vm);
-  if (found) facts.vm = std::move(*found);
-  else facts.hypervisor = found.error();
+  if (found)
+    facts.vm = std::move(*found);
+  else
+    facts.hypervisor = found.error();
   return facts;
 }
 
-providers::MethodResult LocalHost::call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make) {
+providers::MethodResult LocalHost::call(const Uuid& vm,
+                                        const std::function<core::Event(core::CallId)>& make) {
   US_TRY(performer::Answer answer, parts_.core.ask(vm, make, limits::kMethodReply));
   return std::get<core::Reply>(answer).job;
 }
 
 Status LocalHost::complete(ReplicationSettings& settings) const {
   if (strcasecmp(settings.recovery_connection_point.c_str(), parts_.name.c_str()) == 0)
-    return fail(ErrorCode::invalid_parameter, "a VM cannot be replicated to the host it runs on ('" + parts_.name + "')",
+    return fail(ErrorCode::invalid_parameter,
+                "a VM cannot be replicated to the host it runs on ('" + parts_.name + "')",
                 "name another host");
   const auto certificate = net::load_certificate_info(parts_.certificate);
   if (!certificate) {
-    return fail(ErrorCode::not_found, "this host has no replication certificate: " + certificate.error().message(),
+    return fail(ErrorCode::not_found,
+                "this host has no replication certificate: " + certificate.error().message(),
                 "understudy certificate host " + parts_.name + " --authority DIR --out /etc/understudy/tls");
   }
   if (!settings.certificate_thumbprint.empty() &&

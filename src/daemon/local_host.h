@@ -1,5 +1,5 @@
-// This host as the providers see it: joins what libvirt lists, what the engines know and what the stores hold, and
-// turns method calls into events that carry fresh facts. Any thread.
+// This host as the providers see it: joins what libvirt lists, what the engines know and what the stores
+// hold, and turns method calls into events that carry fresh facts. Any thread.
 #pragma once
 
 #include <functional>

@@ -61,8 +61,10 @@ Status Registry::add_entry(const AuthorizationEntry& entry) {
   for (const AuthorizationEntry& known : entries_)
     if (same(known.allowed_primary_host_system, entry.allowed_primary_host_system))
       return fail(ErrorCode::invalid_parameter,
-                  "primary host '" + entry.allowed_primary_host_system + "' is authorized already", "understudy authorizations");
-  if (entries_.size() >= kMostEntries) return fail(ErrorCode::out_of_memory, "there are too many authorization entries");
+                  "primary host '" + entry.allowed_primary_host_system + "' is authorized already",
+                  "understudy authorizations");
+  if (entries_.size() >= kMostEntries)
+    return fail(ErrorCode::out_of_memory, "there are too many authorization entries");
   US_CHECK(db_.put(kEntries, entry.allowed_primary_host_system, seal(kEntries, kVersion, to_json(entry))));
   entries_.push_back(entry);
   return {};
@@ -75,8 +77,10 @@ Result<AuthorizationEntry> Registry::entry_for(const std::vector<std::string>& n
   for (const AuthorizationEntry& entry : entries_) {
     int fits = entry.allowed_primary_host_system == "*" ? 1 : 0;
     for (const std::string& name : names) {
-      if (same(entry.allowed_primary_host_system, name)) fits = 3;
-      else if (fits < 2 && wildcard_fits(entry.allowed_primary_host_system, name)) fits = 2;
+      if (same(entry.allowed_primary_host_system, name))
+        fits = 3;
+      else if (fits < 2 && wildcard_fits(entry.allowed_primary_host_system, name))
+        fits = 2;
     }
     if (fits > rank) {
       rank = fits;

@@ -1,4 +1,5 @@
-// Service settings and authorization entries of this host: in memory, and as intent in the state database. Any thread.
+// Service settings and authorization entries of this host: in memory, and as intent in the state database.
+// Any thread.
 #pragma once
 
 #include <mutex>

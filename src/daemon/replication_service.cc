@@ -42,14 +42,16 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
   };
   US_TRY(performer::Answer answer, core_.ask(vm, make, limits::kLinkCall));
   US_TRY(std::vector<std::string> warnings, std::get<core::PrepareReply>(answer).warnings);
-  log_info("link", "a replica was prepared", {{"vm", request.definition.name}, {"primary", peer.common_name}});
+  log_info("link", "a replica was prepared",
+           {{"vm", request.definition.name}, {"primary", peer.common_name}});
   return transfer::PrepareAnswer{host_name_, std::move(warnings)};
 }
 
 Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, const Uuid& vm) {
   core::QueryAsk ask;
   ask.peer = peer.common_name;
-  if (const auto state = core_.state(vm); state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
+  if (const auto state = core_.state(vm);
+      state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
     US_TRY(const auto store, core_.performer().replica_store(vm));
     ask.newest = store->newest();
     ask.staging = store->staging();
@@ -62,7 +64,8 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, c
   return std::get<core::QueryReply>(answer).holdings;
 }
 
-Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& peer, const transfer::BeginRequest& request) {
+Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& peer,
+                                                  const transfer::BeginRequest& request) {
   const auto make = [&](core::CallId call) -> core::Event {
     return core::BeginAsk{call, peer.common_name, request.key, request.granule};
   };
@@ -73,11 +76,13 @@ Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& 
   return transfer::Begun{cursor, sink};
 }
 
-Result<RecoveryPoint> ReplicationService::finish(const transfer::PeerIdentity& peer, const transfer::FinishRequest& request) {
+Result<RecoveryPoint> ReplicationService::finish(const transfer::PeerIdentity& peer,
+                                                 const transfer::FinishRequest& request) {
   const auto sink = core_.performer().sink(request.vm);
   const uint64_t bytes = sink ? sink->bytes() : 0;
   const auto make = [&](core::CallId call) -> core::Event {
-    return core::FinishAsk{call, peer.common_name, request.key, request.point_id, request.type, request.cut, bytes};
+    return core::FinishAsk{call,         peer.common_name, request.key, request.point_id,
+                           request.type, request.cut,      bytes};
   };
   US_TRY(performer::Answer answer, core_.ask(request.vm, make, limits::kLinkFinish));
   return std::get<core::FinishReply>(answer).point;

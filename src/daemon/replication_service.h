@@ -1,5 +1,5 @@
-// The replica host's side of the link: who may send, and each message turned into an event of an engine. Called on the
-// connections' threads; lives as long as the listener.
+// The replica host's side of the link: who may send, and each message turned into an event of an engine.
+// Called on the connections' threads; lives as long as the listener.
 #pragma once
 
 #include "daemon/registry.h"
@@ -14,10 +14,13 @@ class ReplicationService final : public transfer::PeerService {
       : core_(core), registry_(registry), host_name_(std::move(host_name)) {}
 
   Status admit(const transfer::PeerIdentity& peer) override;
-  Result<transfer::PrepareAnswer> prepare(const transfer::PeerIdentity& peer, const transfer::PrepareRequest& request) override;
+  Result<transfer::PrepareAnswer> prepare(const transfer::PeerIdentity& peer,
+                                          const transfer::PrepareRequest& request) override;
   Result<Holdings> query(const transfer::PeerIdentity& peer, const Uuid& vm) override;
-  Result<transfer::Begun> begin(const transfer::PeerIdentity& peer, const transfer::BeginRequest& request) override;
-  Result<RecoveryPoint> finish(const transfer::PeerIdentity& peer, const transfer::FinishRequest& request) override;
+  Result<transfer::Begun> begin(const transfer::PeerIdentity& peer,
+                                const transfer::BeginRequest& request) override;
+  Result<RecoveryPoint> finish(const transfer::PeerIdentity& peer,
+                               const transfer::FinishRequest& request) override;
   Status remove(const transfer::PeerIdentity& peer, const Uuid& vm) override;
 
  private:

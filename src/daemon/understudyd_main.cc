@@ -1,5 +1,5 @@
-// understudyd: the daemon, one on each host. Reads its settings, starts everything, waits for SIGTERM or SIGINT, stops
-// everything.
+// understudyd: the daemon, one on each host. Reads its settings, starts everything, waits for SIGTERM or
+// SIGINT, stops everything.
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -16,7 +16,8 @@ namespace {
 constexpr const char* kUsage =
     "usage: understudyd [--config FILE]\n"
     "\n"
-    "Replicates libvirt virtual machines between hosts. Runs in the foreground; SIGTERM stops it in good order.\n"
+    "Replicates libvirt virtual machines between hosts. Runs in the foreground; SIGTERM stops it in good "
+    "order.\n"
     "  --config FILE   settings (default /etc/understudy/understudyd.toml)\n"
     "  --version       print the version\n";
 

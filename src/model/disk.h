@@ -9,8 +9,8 @@
 
 namespace understudy {
 
-// Disks are identified by the target name of the guest definition ("vda") and ordered as in the definition; on the
-// wire and in manifests a disk is its index in that order.
+// Disks are identified by the target name of the guest definition ("vda") and ordered as in the definition;
+// on the wire and in manifests a disk is its index in that order.
 struct DiskGeometry {
   std::string target;  // [a-z]{1,4}, as libvirt writes it
   uint64_t size = 0;   // bytes, a multiple of 512, 1..kMostDiskSize

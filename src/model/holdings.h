@@ -20,8 +20,9 @@ enum class TransferKind : uint8_t {
 
 // Names one transfer; begin with an equal key continues where the replica's cursor stands.
 struct TransferKey {
-  Lineage lineage;        // sequence = of the cut (delta) or of the pass's checkpoint
-  uint64_t from = 0;      // delta: the sequence it continues (0 = closing increment of the first copy); pass: its number from 0
+  Lineage lineage;    // sequence = of the cut (delta) or of the pass's checkpoint
+  uint64_t from = 0;  // delta: the sequence it continues (0 = closing increment of the first copy); pass: its
+                      // number from 0
   TransferKind kind = TransferKind::pass;
   bool operator==(const TransferKey&) const = default;
 };

@@ -16,14 +16,16 @@ struct Job {
   Uuid id;
   JobType type = JobType::create_relationship;
   JobState state = JobState::running;
-  std::string title;        // one line for people: "First copy of vm1 to hostb"
+  std::string title;  // one line for people: "First copy of vm1 to hostb"
   Wall submitted;
   Wall ended;               // never while it runs
   uint64_t bytes_done = 0;  // progress is bytes done of bytes to do; 0 of 0 = not known
   uint64_t bytes_total = 0;
   std::optional<Error> error;  // of an ended job
-  bool finished() const { return state == JobState::completed || state == JobState::terminated || state == JobState::exception; }
-  uint16_t percent() const;    // 0..100; 100 only when completed
+  bool finished() const {
+    return state == JobState::completed || state == JobState::terminated || state == JobState::exception;
+  }
+  uint16_t percent() const;  // 0..100; 100 only when completed
 };
 
 }  // namespace understudy

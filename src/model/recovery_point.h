@@ -9,11 +9,11 @@
 namespace understudy {
 
 struct RecoveryPoint {
-  Uuid id;          // names the point in Msvm_VirtualSystemSettingData.InstanceID
+  Uuid id;  // names the point in Msvm_VirtualSystemSettingData.InstanceID
   Lineage lineage;
   PointType type = PointType::standard;
-  Wall cut;         // instant of the cut, by the primary's clock
-  Wall received;    // published here, by the replica's clock
+  Wall cut;            // instant of the cut, by the primary's clock
+  Wall received;       // published here, by the replica's clock
   uint64_t bytes = 0;  // data received for it
   bool operator==(const RecoveryPoint&) const = default;
 };

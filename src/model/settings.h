@@ -1,5 +1,6 @@
 // Settings of a relationship and of a host's replication service. Names follow Msvm_ReplicationSettingData,
-// Msvm_ReplicationServiceSettingData and Msvm_ReplicationAuthorizationSettingData, whose pages give the ranges.
+// Msvm_ReplicationServiceSettingData and Msvm_ReplicationAuthorizationSettingData, whose pages give the
+// ranges.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct ReplicationSettings {
   std::string root_certificate_thumbprint;
   bool compression_enabled = true;
   bool bypass_proxy_server = false;
-  uint32_t replication_interval = 300;  // seconds: 30, 300 or 900
-  uint32_t recovery_history = 0;        // 0..24 hourly points
+  uint32_t replication_interval = 300;           // seconds: 30, 300 or 900
+  uint32_t recovery_history = 0;                 // 0..24 hourly points
   uint32_t application_consistent_interval = 0;  // hours, 0..12, 0 = none
   bool replicate_host_kvp_items = true;
   std::vector<std::string> included_disks;  // targets; what the clients name by InstanceID ends here
@@ -36,8 +37,8 @@ struct ServiceSettings {
   uint32_t http_port = 80;
   uint32_t https_port = 443;  // where the replication listener runs
   std::string certificate_thumbprint;
-  uint32_t monitoring_interval = 43200;      // seconds, 3600..604800
-  uint32_t monitoring_start_time = 9 * 3600; // second of the UTC day
+  uint32_t monitoring_interval = 43200;       // seconds, 3600..604800
+  uint32_t monitoring_start_time = 9 * 3600;  // second of the UTC day
   bool operator==(const ServiceSettings&) const = default;
 };
 

@@ -1,4 +1,5 @@
-// The published numbers of Msvm_ReplicationRelationship, Msvm_ConcreteJob and friends (spec/replication.md 2).
+// The published numbers of Msvm_ReplicationRelationship, Msvm_ConcreteJob and friends (spec/replication.md
+// 2).
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,14 @@ enum class ReplicationState : uint8_t {
 enum class ReplicationHealth : uint8_t { not_applicable = 0, ok = 1, warning = 2, critical = 3 };
 enum class PointType : uint8_t { none = 0, standard = 1, application_consistent = 2, planned = 3 };
 
-enum class JobState : uint16_t { new_ = 2, starting = 3, running = 4, completed = 7, terminated = 8, exception = 10 };
+enum class JobState : uint16_t {
+  new_ = 2,
+  starting = 3,
+  running = 4,
+  completed = 7,
+  terminated = 8,
+  exception = 10
+};
 enum class JobType : uint16_t {
   modify_service_settings = 90,
   create_relationship = 91,

@@ -30,9 +30,10 @@ struct VmDisk {
   bool operator==(const VmDisk&) const = default;
 };
 struct VmNic {
-  std::string mac;      // lower case
-  std::string model;    // virtio, e1000e, e1000, rtl8139
-  std::string network;  // the primary's libvirt network or bridge name; mapped on the replica; empty: user-mode
+  std::string mac;    // lower case
+  std::string model;  // virtio, e1000e, e1000, rtl8139
+  std::string
+      network;  // the primary's libvirt network or bridge name; mapped on the replica; empty: user-mode
   std::string address;
   uint32_t boot_order = 0;
   bool link_up = true;

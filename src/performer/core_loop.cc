@@ -33,7 +33,9 @@ CoreLoop::CoreLoop(Ports ports)
       slots_(limits::kMostTransfers),
       performer_(ports, [this](const Uuid& vm, core::Event event) { post(vm, std::move(event)); }) {}
 
-CoreLoop::~CoreLoop() { stop(); }
+CoreLoop::~CoreLoop() {
+  stop();
+}
 
 Status CoreLoop::load() {
   US_TRY(const auto rows, ports_.state_db.load(kEngines));
@@ -78,7 +80,8 @@ void CoreLoop::post_known(const Uuid& vm, core::Event event) {
   if (state(vm)) post(vm, std::move(event));
 }
 
-Result<Answer> CoreLoop::ask(const Uuid& vm, const std::function<core::Event(core::CallId)>& make, Duration deadline) {
+Result<Answer> CoreLoop::ask(const Uuid& vm, const std::function<core::Event(core::CallId)>& make,
+                             Duration deadline) {
   std::future<Answer> future;
   core::CallId call = 0;
   {
@@ -94,7 +97,8 @@ Result<Answer> CoreLoop::ask(const Uuid& vm, const std::function<core::Event(cor
   if (future.wait_for(std::chrono::microseconds(deadline.us)) != std::future_status::ready) {
     const std::lock_guard lock(mutex_);
     waiting_.erase(call);
-    return fail(ErrorCode::timeout, "no answer within " + age_text(deadline), "look at what runs: understudy list");
+    return fail(ErrorCode::timeout, "no answer within " + age_text(deadline),
+                "look at what runs: understudy list");
   }
   try {
     return future.get();
@@ -186,8 +190,11 @@ void CoreLoop::step(const Item& item) {
   const core::Actions actions = mine.step(item.event, ports_.clock.now());
   const core::Phase after = mine.state().phase;
   if (before != after)
-    log_debug("engine", "phase", {{"vm", mine.state().name}, {"event", core::event_name(item.event.index())},
-                                  {"from", core::phase_name(before)}, {"to", core::phase_name(after)}});
+    log_debug("engine", "phase",
+              {{"vm", mine.state().name},
+               {"event", core::event_name(item.event.index())},
+               {"from", core::phase_name(before)},
+               {"to", core::phase_name(after)}});
   publish(mine.state());
   perform(item.vm, actions);
 }
@@ -242,7 +249,8 @@ void CoreLoop::reload(const Uuid& vm, const core::Actions& undone, size_t from, 
   }
   if (const auto next = slots_.release(vm)) post(*next, core::SlotGranted{});
   engines_.erase(vm);
-  core::Engine& fresh = engines_.try_emplace(vm, std::move(state), ports_.ids, next_life_++ * kActionsPerLife).first->second;
+  core::Engine& fresh =
+      engines_.try_emplace(vm, std::move(state), ports_.ids, next_life_++ * kActionsPerLife).first->second;
   publish(fresh.state());
   restarts_[vm] = ports_.clock.now().monotonic + limits::kRetryFirst;
   for (size_t i = from; i < undone.size(); ++i)

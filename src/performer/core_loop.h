@@ -1,5 +1,5 @@
-// The core thread: all engines of the host, one event at a time. Owns engines, timers, transfer slots and whoever
-// waits for an answer; hands actions to the performer. docs/ARCHITECTURE.md, "Threads".
+// The core thread: all engines of the host, one event at a time. Owns engines, timers, transfer slots and
+// whoever waits for an answer; hands actions to the performer. docs/ARCHITECTURE.md, "Threads".
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +18,8 @@
 
 namespace understudy::performer {
 
-using Answer = std::variant<core::Reply, core::PrepareReply, core::QueryReply, core::BeginReply, core::FinishReply>;
+using Answer =
+    std::variant<core::Reply, core::PrepareReply, core::QueryReply, core::BeginReply, core::FinishReply>;
 
 class CoreLoop {
  public:
@@ -61,11 +62,11 @@ class CoreLoop {
 
   Ports ports_;
   core::Slots slots_;
-  std::map<Uuid, core::Engine> engines_;            // core thread
-  std::map<Uuid, std::string> persisted_;           // core thread
-  std::map<Uuid, Monotonic> timers_;                // core thread
-  std::map<Uuid, Monotonic> restarts_;              // core thread: engines that go on after a failed Persist
-  core::ActionId next_life_ = 1;                    // core thread
+  std::map<Uuid, core::Engine> engines_;   // core thread
+  std::map<Uuid, std::string> persisted_;  // core thread
+  std::map<Uuid, Monotonic> timers_;       // core thread
+  std::map<Uuid, Monotonic> restarts_;     // core thread: engines that go on after a failed Persist
+  core::ActionId next_life_ = 1;           // core thread
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

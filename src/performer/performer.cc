@@ -42,7 +42,9 @@ Performer::Performer(Ports ports, Post post)
       senders_("sender", limits::kMostTransfers, kMostQueued),
       mergers_("merger", kMergers, kMostQueued) {}
 
-Performer::~Performer() { stop(); }
+Performer::~Performer() {
+  stop();
+}
 
 void Performer::stop() {
   stopping_.cancel();
@@ -97,8 +99,10 @@ std::shared_ptr<StagingSink> Performer::sink(const Uuid& vm) {
 void Performer::perform(const State& state, const core::Action& action) {
   std::visit(
       [&](const auto& each) {
-        if constexpr (requires { on(state, each); }) on(state, each);
-        else US_ASSERT(false);
+        if constexpr (requires { on(state, each); })
+          on(state, each);
+        else
+          US_ASSERT(false);
       },
       action);
 }
@@ -114,7 +118,8 @@ void Performer::run(WorkerPool& pool, const Uuid& vm, std::function<core::Event(
 Result<transfer::Peer*> Performer::connected_peer(Runtime& mine, const State& state) {
   if (mine.peer == nullptr) {
     const uint16_t port = state.settings.recovery_server_port;
-    US_TRY(mine.peer, ports_.connector.connect(state.settings.recovery_connection_point, port, limits::kLinkConnect, stopping_));
+    US_TRY(mine.peer, ports_.connector.connect(state.settings.recovery_connection_point, port,
+                                               limits::kLinkConnect, stopping_));
   }
   return mine.peer.get();
 }
@@ -129,7 +134,10 @@ void Performer::on(const State& state, const core::PreparePeer& action) {
       [this, mine, state, result]() -> core::Event {
         const auto peer = connected_peer(*mine, state);
         if (!peer) return result(fail(peer.error()), {});
-        auto answer = (*peer)->prepare({state.definition, state.settings, {state.lineage.set, state.lineage.generation, 0}, state.disks});
+        auto answer = (*peer)->prepare({state.definition,
+                                        state.settings,
+                                        {state.lineage.set, state.lineage.generation, 0},
+                                        state.disks});
         mine->peer.reset();
         if (!answer) return result(fail(answer.error()), {});
         return result(std::move(answer->warnings), answer->recovery_host_system);
@@ -182,7 +190,9 @@ void Performer::on(const State& state, const core::OpenJob& action) {
         if (!bytes) return core::JobOpened{action.id, fail(bytes.error()), 0};
         return core::JobOpened{action.id, opened->cut, *bytes};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::JobOpened{id, fail(error), 0}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::JobOpened{id, fail(error), 0};
+      });
 }
 
 core::Sent Performer::send(Runtime& mine, const State& state, const core::Send& action) {
@@ -201,17 +211,22 @@ core::Sent Performer::send(Runtime& mine, const State& state, const core::Send& 
     US_TRY(const transfer::SendSummary summary,
            peer->send(*source, from, state.settings.compression_enabled, report, mine.sending));
     sent.bytes = summary.data_bytes;
-    log_info("transfer", "sent", {{"vm", state.name}, {"sequence", action.key.lineage.sequence},
-                                  {"data_bytes", summary.data_bytes}, {"zero_bytes", summary.zero_bytes},
-                                  {"wire_bytes", summary.wire_bytes}});
+    log_info("transfer", "sent",
+             {{"vm", state.name},
+              {"sequence", action.key.lineage.sequence},
+              {"data_bytes", summary.data_bytes},
+              {"zero_bytes", summary.zero_bytes},
+              {"wire_bytes", summary.wire_bytes}});
     if (action.key.kind == TransferKind::pass) return std::optional<RecoveryPoint>();
-    US_TRY(RecoveryPoint point, peer->finish({state.vm, action.key, action.point, PointType::standard, action.cut}));
+    US_TRY(RecoveryPoint point,
+           peer->finish({state.vm, action.key, action.point, PointType::standard, action.cut}));
     return std::optional<RecoveryPoint>(point);
   };
   sent.point = attempt();
   sent.took = ports_.clock.now().monotonic - start.monotonic;
   if (!sent.point) {
-    log_warning("transfer", "sending ended early", {{"vm", state.name}, {"error", sent.point.error().text()}});
+    log_warning("transfer", "sending ended early",
+                {{"vm", state.name}, {"error", sent.point.error().text()}});
     mine.peer.reset();
     mine.source.reset();
   }
@@ -227,7 +242,9 @@ void Performer::on(const State& state, const core::Send& action) {
   }
   run(
       senders_, state.vm, [this, mine, state, action]() -> core::Event { return send(*mine, state, action); },
-      [id = action.id](const Error& error) -> core::Event { return core::Sent{id, fail(error), 0, {}}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::Sent{id, fail(error), 0, {}};
+      });
 }
 
 void Performer::on(const State& state, const core::StopSending&) {
@@ -236,7 +253,8 @@ void Performer::on(const State& state, const core::StopSending&) {
   mine->sending.cancel();
 }
 
-// Everything is tried, so that one thing that cannot be done does not keep the others; the first error is told.
+// Everything is tried, so that one thing that cannot be done does not keep the others; the first error is
+// told.
 Status Performer::settle(Runtime& mine, const State& state, const core::Obligations& obligations) {
   mine.source.reset();
   mine.peer.reset();
@@ -258,16 +276,21 @@ void Performer::on(const State& state, const core::Settle& action) {
       [this, mine, state, action]() -> core::Event {
         return core::Settled{action.id, settle(*mine, state, action.obligations)};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::Settled{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::Settled{id, fail(error)};
+      });
 }
 
 void Performer::on(const State& state, const core::ChangePower& action) {
   run(
       workers_, state.vm,
       [this, vm = state.vm, action]() -> core::Event {
-        return core::PowerChanged{action.id, action.on ? ports_.hypervisor.start(vm) : ports_.hypervisor.stop(vm)};
+        return core::PowerChanged{action.id,
+                                  action.on ? ports_.hypervisor.start(vm) : ports_.hypervisor.stop(vm)};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::PowerChanged{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::PowerChanged{id, fail(error)};
+      });
 }
 
 }  // namespace understudy::performer

@@ -1,5 +1,5 @@
-// Carries out what engines ask for: each action becomes calls of adapters on a worker thread, and its end exactly one
-// event. Owned by the core loop; perform() on the core thread only.
+// Carries out what engines ask for: each action becomes calls of adapters on a worker thread, and its end
+// exactly one event. Owned by the core loop; perform() on the core thread only.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,8 @@
 
 namespace understudy::performer {
 
-// Where a connection writes what it receives, until it is closed. Serialises the connection's thread with whoever
-// ends the receiving: after close() nothing touches the staging any more.
+// Where a connection writes what it receives, until it is closed. Serialises the connection's thread with
+// whoever ends the receiving: after close() nothing touches the staging any more.
 class StagingSink final : public transfer::Sink {
  public:
   explicit StagingSink(std::shared_ptr<store::ReplicaStore> store) : store_(std::move(store)) {}
@@ -42,19 +42,20 @@ class Performer {
   // Cancels what runs, and ends the threads. Nothing is posted afterwards.
   void stop();
 
-  // Opens the store of a replica's engine when the daemon starts; a failure is kept and answers every later use.
+  // Opens the store of a replica's engine when the daemon starts; a failure is kept and answers every later
+  // use.
   void adopt(const core::State& state);
   // `state` is the engine's state after the step that asked. Only for actions that end in an event.
   void perform(const core::State& state, const core::Action& action);
 
   // --- from other threads ---
   Result<std::shared_ptr<store::ReplicaStore>> replica_store(const Uuid& vm);  // not_found when there is none
-  std::shared_ptr<StagingSink> sink(const Uuid& vm);                           // of the last begin; may be null
+  std::shared_ptr<StagingSink> sink(const Uuid& vm);  // of the last begin; may be null
   const Progress& progress() const { return progress_; }
 
  private:
-  // What belongs to one VM beside its engine. The engine's phases see to it that one task at a time uses the peer and
-  // the source; the mutex guards the pointers only.
+  // What belongs to one VM beside its engine. The engine's phases see to it that one task at a time uses the
+  // peer and the source; the mutex guards the pointers only.
   struct Runtime {
     std::mutex mutex;
     std::unique_ptr<transfer::Peer> peer;
@@ -94,7 +95,8 @@ class Performer {
   Result<Holdings> ask_replica(Runtime& runtime, const State& state);
   core::Sent send(Runtime& runtime, const State& state, const core::Send& action);
   Status settle(Runtime& runtime, const State& state, const core::Obligations& obligations);
-  Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action, const Uuid& vm);
+  Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action,
+                                                   const Uuid& vm);
 
   Ports ports_;
   Post post_;
@@ -102,9 +104,9 @@ class Performer {
   CancelToken stopping_;
   std::mutex mutex_;
   std::map<Uuid, RuntimePtr> runtimes_;
-  WorkerPool workers_;   // short calls
-  WorkerPool senders_;   // one thread a transfer slot
-  WorkerPool mergers_;   // never in the way of a failover
+  WorkerPool workers_;  // short calls
+  WorkerPool senders_;  // one thread a transfer slot
+  WorkerPool mergers_;  // never in the way of a failover
 };
 
 }  // namespace understudy::performer

@@ -13,18 +13,20 @@ core::ReplicaRequest request_of(const core::PrepareReplica& action, const store:
   core::ReplicaRequest request;
   request.definition = action.definition;
   request.store_directory = store.directory();
-  for (uint32_t disk = 0; disk < action.disks.size(); ++disk) request.disk_paths.push_back(store.active_path(disk));
+  for (uint32_t disk = 0; disk < action.disks.size(); ++disk)
+    request.disk_paths.push_back(store.active_path(disk));
   return request;
 }
 
 std::string hold_reason(const std::string& name) {
-  return "VM '" + name + "' is a replica kept by Understudy. It starts only after a failover: understudy failover " + name;
+  return "VM '" + name +
+         "' is a replica kept by Understudy. It starts only after a failover: understudy failover " + name;
 }
 
 }  // namespace
 
-// Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced as long
-// as it holds no point.
+// Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced
+// as long as it holds no point.
 Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const core::PrepareReplica& action,
                                                             const Uuid& vm) {
   std::shared_ptr<store::ReplicaStore> store;
@@ -34,9 +36,10 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
     if (!opened) return fail(opened.error().context("folder " + action.directory));
     store = std::move(*opened);
     if (!store->points().empty() || store->failed_over())
-      return fail(ErrorCode::invalid_parameter, "folder " + action.directory + " already holds recovery points of '" +
-                                                    store->identity().name + "'",
-                  "move the folder away, or remove that replica first");
+      return fail(
+          ErrorCode::invalid_parameter,
+          "folder " + action.directory + " already holds recovery points of '" + store->identity().name + "'",
+          "move the folder away, or remove that replica first");
     if (store->identity().set != action.lineage.set) {
       US_CHECK(store->destroy());
       store.reset();
@@ -48,12 +51,16 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
   const core::ReplicaRequest request = request_of(action, *store);
   auto warnings = ports_.hypervisor.check_replica(request);
   Status done;
-  if (!warnings) done = fail(warnings.error());
-  else done = ports_.hypervisor.define_replica(request);
+  if (!warnings)
+    done = fail(warnings.error());
+  else
+    done = ports_.hypervisor.define_replica(request);
   if (done) done = ports_.hypervisor.hold(vm, hold_reason(action.definition.name));
   if (!done) {
     const Status removed = store->destroy();
-    if (!removed) log_warning("store", "an unused replica folder stays", {{"folder", action.directory}, {"error", removed.error().text()}});
+    if (!removed)
+      log_warning("store", "an unused replica folder stays",
+                  {{"folder", action.directory}, {"error", removed.error().text()}});
     return fail(done.error());
   }
   const std::lock_guard lock(mine.mutex);
@@ -69,7 +76,9 @@ void Performer::on(const State& state, const core::PrepareReplica& action) {
       [this, mine, vm = state.vm, action]() -> core::Event {
         return core::PreparedReplica{action.id, prepare_replica(*mine, action, vm)};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::PreparedReplica{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::PreparedReplica{id, fail(error)};
+      });
 }
 
 void Performer::on(const State& state, const core::OpenStaging& action) {
@@ -91,7 +100,9 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
         mine->sink = std::make_shared<StagingSink>(*store);
         return core::StagingOpened{action.id, *cursor};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::StagingOpened{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::StagingOpened{id, fail(error)};
+      });
 }
 
 void Performer::on(const State& state, const core::Publish& action) {
@@ -104,7 +115,9 @@ void Performer::on(const State& state, const core::Publish& action) {
         if (!point) return core::Published{action.id, fail(point.error()), false};
         return core::Published{action.id, *point, (*store)->merge_due()};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::Published{id, fail(error), false}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::Published{id, fail(error), false};
+      });
 }
 
 void Performer::on(const State& state, const core::StopReceiving& action) {
@@ -126,7 +139,9 @@ void Performer::on(const State& state, const core::StopReceiving& action) {
         }
         return stopped;
       },
-      [id = action.id](const Error&) -> core::Event { return core::Stopped{id, {}}; });
+      [id = action.id](const Error&) -> core::Event {
+        return core::Stopped{id, {}};
+      });
 }
 
 void Performer::on(const State& state, const core::Merge& action) {
@@ -144,11 +159,14 @@ void Performer::on(const State& state, const core::Merge& action) {
         if (!store) return core::Merged{action.id, fail(store.error())};
         auto merged = (*store)->merge(cancel);
         // Stopped, or another change needs the chain: it is run again after the next point.
-        const bool put_off = !merged && (merged.error().code() == ErrorCode::cancelled || merged.error().code() == ErrorCode::in_use);
+        const bool put_off = !merged && (merged.error().code() == ErrorCode::cancelled ||
+                                         merged.error().code() == ErrorCode::in_use);
         if (put_off) merged = 0;
         return core::Merged{action.id, merged};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::Merged{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::Merged{id, fail(error)};
+      });
 }
 
 void Performer::on(const State& state, const core::StopMerging&) {
@@ -165,11 +183,14 @@ void Performer::on(const State& state, const core::FailOver& action) {
         if (!store) return core::FailedOver{action.id, fail(store.error())};
         Status done = (*store)->fail_over(action.point, action.generation);
         std::vector<std::string> paths;
-        for (uint32_t disk = 0; disk < (*store)->identity().disks.size(); ++disk) paths.push_back((*store)->active_path(disk));
+        for (uint32_t disk = 0; disk < (*store)->identity().disks.size(); ++disk)
+          paths.push_back((*store)->active_path(disk));
         if (done) done = ports_.give_to_guest(paths);
         return core::FailedOver{action.id, done};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::FailedOver{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::FailedOver{id, fail(error)};
+      });
 }
 
 // A managed-save image would start the VM on the disks of another time.
@@ -181,7 +202,9 @@ void Performer::on(const State& state, const core::Release& action) {
         if (done) done = ports_.hypervisor.lift_hold(vm);
         return core::Released{action.id, done};
       },
-      [id = action.id](const Error& error) -> core::Event { return core::Released{id, fail(error)}; });
+      [id = action.id](const Error& error) -> core::Event {
+        return core::Released{id, fail(error)};
+      });
 }
 
 }  // namespace understudy::performer

@@ -49,8 +49,8 @@ TEST(Progress, NeverGoesBackAndAddsPasses) {
   EXPECT_EQ(job.bytes_total, 160u);
 }
 
-// Ports whose hypervisor knows one running VM and whose database can be made to fail: the core loop's own duties
-// (barrier, answers, going on after a failed Persist) without any guest.
+// Ports whose hypervisor knows one running VM and whose database can be made to fail: the core loop's own
+// duties (barrier, answers, going on after a failed Persist) without any guest.
 struct NoHypervisor final : core::Hypervisor {
   Error none() const { return Error(ErrorCode::not_available, "no hypervisor in this test"); }
   Result<std::string> host_name() override { return fail(none()); }
@@ -60,27 +60,34 @@ struct NoHypervisor final : core::Hypervisor {
   Status start(const Uuid&) override { return {}; }
   Status stop(const Uuid&) override { return fail(none()); }
   Result<VmDefinition> definition(const Uuid&) override { return fail(none()); }
-  Result<std::vector<DiskGeometry>> replicable(const Uuid&, const std::vector<std::string>&) override { return fail(none()); }
+  Result<std::vector<DiskGeometry>> replicable(const Uuid&, const std::vector<std::string>&) override {
+    return fail(none());
+  }
   Result<core::OpenedJob> open_job(const core::OpenJobRequest&) override { return fail(none()); }
   Status end_job(const Uuid&) override { return {}; }
   Status delete_checkpoint(const Uuid&, const std::string&) override { return {}; }
   Status hold(const Uuid&, const std::string&) override { return {}; }
   Status lift_hold(const Uuid&) override { return {}; }
   Result<bool> held(const Uuid&) override { return false; }
-  Result<std::vector<std::string>> check_replica(const core::ReplicaRequest&) override { return fail(none()); }
+  Result<std::vector<std::string>> check_replica(const core::ReplicaRequest&) override {
+    return fail(none());
+  }
   Status define_replica(const core::ReplicaRequest&) override { return fail(none()); }
   Status undefine(const Uuid&) override { return {}; }
   Status remove_managed_save(const Uuid&) override { return {}; }
   void on_event(std::function<void(const Uuid&, core::VmEvent)>) override {}
 };
 struct NoConnector final : transfer::Connector {
-  Result<std::unique_ptr<transfer::Peer>> connect(const std::string&, uint16_t, Duration, const CancelToken&) override {
+  Result<std::unique_ptr<transfer::Peer>> connect(const std::string&, uint16_t, Duration,
+                                                  const CancelToken&) override {
     return fail(ErrorCode::not_available, "no link in this test");
   }
 };
 struct NoFiles final : store::Files {
   Error none() const { return Error(ErrorCode::not_found, "no files in this test"); }
-  Result<std::unique_ptr<store::File>> open(const std::string&, store::OpenMode) override { return fail(none()); }
+  Result<std::unique_ptr<store::File>> open(const std::string&, store::OpenMode) override {
+    return fail(none());
+  }
   Result<bool> exists(const std::string&) override { return false; }
   Status rename(const std::string&, const std::string&) override { return fail(none()); }
   Status remove(const std::string&) override { return {}; }
@@ -120,7 +127,11 @@ struct World {
     core::CallFacts facts;
     facts.vm.name = "vm1";
     const auto answer = loop.ask(
-        vm, [&](core::CallId call) -> core::Event { return core::PowerCall{call, facts, true}; }, Duration::seconds(20));
+        vm,
+        [&](core::CallId call) -> core::Event {
+          return core::PowerCall{call, facts, true};
+        },
+        Duration::seconds(20));
     EXPECT_TRUE(answer) << answer.error().message();
     return std::get<core::Reply>(*answer);
   }
@@ -159,7 +170,11 @@ TEST(CoreLoop, WhoeverWaitsIsToldWhenTheDaemonStops) {
   ASSERT_TRUE(world.loop.load());
   world.loop.stop();
   const auto answer = world.loop.ask(
-      world.vm, [](core::CallId call) -> core::Event { return core::StartCall{call, {}}; }, Duration::seconds(20));
+      world.vm,
+      [](core::CallId call) -> core::Event {
+        return core::StartCall{call, {}};
+      },
+      Duration::seconds(20));
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code(), ErrorCode::cancelled);
 }

@@ -1,5 +1,5 @@
-// Bytes done and to do of running jobs, told by the threads that move them, read by whoever shows a job. Neither
-// number ever goes back. Any thread.
+// Bytes done and to do of running jobs, told by the threads that move them, read by whoever shows a job.
+// Neither number ever goes back. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ namespace understudy::performer {
 
 class Progress {
  public:
-  // One transfer of the job: `done` of `total` bytes. A later transfer (another pass) adds to those before it.
+  // One transfer of the job: `done` of `total` bytes. A later transfer (another pass) adds to those before
+  // it.
   void report(const Uuid& job, uint64_t transfer, uint64_t done, uint64_t total);
   void fill(Job& job) const;
   void forget(const Uuid& job);

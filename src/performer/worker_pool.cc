@@ -2,17 +2,22 @@
 
 namespace understudy::performer {
 
-WorkerPool::WorkerPool(const std::string& name, size_t threads, size_t most_queued) : most_queued_(most_queued) {
-  for (size_t i = 0; i < threads; ++i) threads_.emplace_back(name + "-" + std::to_string(i), [this] { run(); });
+WorkerPool::WorkerPool(const std::string& name, size_t threads, size_t most_queued)
+    : most_queued_(most_queued) {
+  for (size_t i = 0; i < threads; ++i)
+    threads_.emplace_back(name + "-" + std::to_string(i), [this] { run(); });
 }
 
-WorkerPool::~WorkerPool() { stop(); }
+WorkerPool::~WorkerPool() {
+  stop();
+}
 
 Status WorkerPool::submit(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(ErrorCode::cancelled, "the daemon is stopping");
-    if (queue_.size() >= most_queued_) return fail(ErrorCode::out_of_memory, "too much work is queued on this host");
+    if (queue_.size() >= most_queued_)
+      return fail(ErrorCode::out_of_memory, "too much work is queued on this host");
     queue_.push_back(std::move(work));
   }
   wake_.notify_one();

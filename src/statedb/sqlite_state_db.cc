@@ -23,7 +23,8 @@ class Statement {
   int step() { return statement_ == nullptr ? SQLITE_ERROR : sqlite3_step(statement_); }
   std::string text(int column) const {
     const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return data == nullptr ? std::string() : std::string(data, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+    return data == nullptr ? std::string()
+                           : std::string(data, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
   }
   int number(int column) const { return sqlite3_column_int(statement_, column); }
 
@@ -40,8 +41,9 @@ class SqliteStateDb final : public core::StateDb {
 
   Status put(const std::string& kind, const std::string& key, const std::string& text) override {
     US_CHECK(fault_point("statedb.before-put"));
-    Statement statement(db_, "INSERT INTO state (kind, key, text) VALUES (?, ?, ?) "
-                             "ON CONFLICT (kind, key) DO UPDATE SET text = excluded.text");
+    Statement statement(db_,
+                        "INSERT INTO state (kind, key, text) VALUES (?, ?, ?) "
+                        "ON CONFLICT (kind, key) DO UPDATE SET text = excluded.text");
     if (statement.bind(1, kind).bind(2, key).bind(3, text).step() != SQLITE_DONE) return error("store");
     return fault_point("statedb.after-put");
   }
@@ -75,8 +77,9 @@ class SqliteStateDb final : public core::StateDb {
       version = statement.number(0);
     }
     if (version > kSchemaVersion)
-      return fail(ErrorCode::corrupt, "state database " + path_ + " has version " + std::to_string(version) +
-                                          ", this program knows up to " + std::to_string(kSchemaVersion),
+      return fail(ErrorCode::corrupt,
+                  "state database " + path_ + " has version " + std::to_string(version) +
+                      ", this program knows up to " + std::to_string(kSchemaVersion),
                   "install the newer Understudy that wrote it");
     if (version == kSchemaVersion) return {};
     const char* create =
@@ -89,7 +92,7 @@ class SqliteStateDb final : public core::StateDb {
  private:
   tl::unexpected<Error> error(const char* what) {
     const int code = sqlite3_errcode(db_);
-    const ErrorCode mapped = code == SQLITE_FULL ? ErrorCode::no_space
+    const ErrorCode mapped = code == SQLITE_FULL                               ? ErrorCode::no_space
                              : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ErrorCode::corrupt
                                                                                : ErrorCode::failed;
     return fail(mapped, "state database " + path_ + ": cannot " + what + ": " + sqlite3_errmsg(db_),
@@ -104,8 +107,8 @@ class SqliteStateDb final : public core::StateDb {
 Result<std::unique_ptr<core::StateDb>> open_state_db(const std::string& path) {
   sqlite3* raw = nullptr;
   const mode_t before = umask(0077);
-  const int code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
-                                   nullptr);
+  const int code = sqlite3_open_v2(
+      path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   umask(before);
   auto db = std::make_unique<SqliteStateDb>(raw, path);
   if (code != SQLITE_OK)

@@ -1,5 +1,5 @@
-// The state database in one SQLite file: a table of (kind, key, text). Write-ahead log, synchronous FULL: what put()
-// returned from survives a power cut. Any thread.
+// The state database in one SQLite file: a table of (kind, key, text). Write-ahead log, synchronous FULL:
+// what put() returned from survives a power cut. Any thread.
 #pragma once
 
 #include <memory>

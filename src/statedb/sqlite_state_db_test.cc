@@ -31,7 +31,8 @@ TEST(StateDb, KeepsWhatWasPutOverAReopen) {
     ASSERT_TRUE((*db)->put("engine", "c", "gone"));
     ASSERT_TRUE((*db)->remove("engine", "c"));
   }
-  EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms::others_all, std::filesystem::perms::none);
+  EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms::others_all,
+            std::filesystem::perms::none);
   auto db = open_state_db(file);
   const auto rows = (*db)->load("engine");
   ASSERT_TRUE(rows);

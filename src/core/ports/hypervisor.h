@@ -34,29 +34,38 @@ struct VmFacts {
   bool exists = false;
   VmPower power = VmPower::off;
   bool managed_save = false;
-  bool job_open = false;                 // a backup job, ours or not
-  std::vector<std::string> checkpoints;  // all names, oldest first
+  bool job_open = false;                        // a backup job, ours or not
+  std::vector<std::string> checkpoints;         // all names, oldest first
   std::vector<std::string> broken_checkpoints;  // those whose bitmap is missing or inconsistent on some disk
   bool operator==(const VmFacts&) const = default;
 };
 
 struct OpenJobRequest {
   Uuid vm;
-  std::vector<std::string> disks;            // targets; the others are left out
-  std::optional<std::string> from;           // checkpoint whose changes are exported; none = everything
-  std::optional<std::string> new_checkpoint; // made in the same transaction; none = only the job
+  std::vector<std::string> disks;             // targets; the others are left out
+  std::optional<std::string> from;            // checkpoint whose changes are exported; none = everything
+  std::optional<std::string> new_checkpoint;  // made in the same transaction; none = only the job
 };
 struct OpenedJob {
   Wall cut;  // by this host's clock, between the call and its return
 };
 
 struct ReplicaRequest {
-  VmDefinition definition;               // checked again before use
-  std::vector<std::string> disk_paths;   // in the order of definition.disks
+  VmDefinition definition;              // checked again before use
+  std::vector<std::string> disk_paths;  // in the order of definition.disks
   std::string store_directory;
 };
 
-enum class VmEvent : uint8_t { started, stopped, crashed, paused_io_error, job_ended, scratch_full, defined, undefined };
+enum class VmEvent : uint8_t {
+  started,
+  stopped,
+  crashed,
+  paused_io_error,
+  job_ended,
+  scratch_full,
+  defined,
+  undefined
+};
 
 class Hypervisor {
  public:
@@ -73,9 +82,10 @@ class Hypervisor {
   // --- a primary ---
   // The travelling part of the definition, or the refusal that names the device and the way out.
   virtual Result<VmDefinition> definition(const Uuid& vm) = 0;
-  // Could this VM be replicated: running, qcow2 v3 writable disks, no foreign checkpoint, scratch space, hook in
-  // force. No disks named: all of them. Returns the included disks in definition order.
-  virtual Result<std::vector<DiskGeometry>> replicable(const Uuid& vm, const std::vector<std::string>& disks) = 0;
+  // Could this VM be replicated: running, qcow2 v3 writable disks, no foreign checkpoint, scratch space, hook
+  // in force. No disks named: all of them. Returns the included disks in definition order.
+  virtual Result<std::vector<DiskGeometry>> replicable(const Uuid& vm,
+                                                       const std::vector<std::string>& disks) = 0;
   virtual Result<OpenedJob> open_job(const OpenJobRequest& request) = 0;
   // Ends the backup job, waits until it is gone, removes scratch. No error when there is none.
   virtual Status end_job(const Uuid& vm) = 0;
@@ -91,8 +101,8 @@ class Hypervisor {
   virtual Result<std::vector<std::string>> check_replica(const ReplicaRequest& request) = 0;
   // Defines (or redefines) the replica's domain: autostart off. Refuses a domain of that id that is not ours.
   virtual Status define_replica(const ReplicaRequest& request) = 0;
-  virtual Status undefine(const Uuid& vm) = 0;              // no error when it is not there
-  virtual Status remove_managed_save(const Uuid& vm) = 0;   // no error when there is none
+  virtual Status undefine(const Uuid& vm) = 0;             // no error when it is not there
+  virtual Status remove_managed_save(const Uuid& vm) = 0;  // no error when there is none
 
   // Called from the hypervisor's own thread; must only post. Set once, before the first call.
   virtual void on_event(std::function<void(const Uuid&, VmEvent)> handler) = 0;

@@ -12,9 +12,11 @@ namespace understudy::core {
 class StateDb {
  public:
   virtual ~StateDb() = default;
-  virtual Status put(const std::string& kind, const std::string& key, const std::string& text) = 0;  // durable
-  virtual Status remove(const std::string& kind, const std::string& key) = 0;                        // durable
-  virtual Result<std::vector<std::pair<std::string, std::string>>> load(const std::string& kind) = 0;  // by key
+  virtual Status put(const std::string& kind, const std::string& key,
+                     const std::string& text) = 0;                             // durable
+  virtual Status remove(const std::string& kind, const std::string& key) = 0;  // durable
+  virtual Result<std::vector<std::pair<std::string, std::string>>> load(
+      const std::string& kind) = 0;  // by key
 };
 
 }  // namespace understudy::core
