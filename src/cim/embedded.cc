@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "cim/schema.h"
 #include "cim/typed.h"
+#include "cim/xml_text.h"
 
 namespace understudy::cim {
 namespace {
@@ -47,8 +48,7 @@ const XmlNode* find_instance(const XmlNode& root) {
   return nullptr;
 }
 
-// --- references
-// ----------------------------------------------------------------------------------------------
+// --- references ---
 
 Result<ObjectPath> read_instance_name(const XmlNode& node, size_t depth);
 
@@ -87,8 +87,7 @@ Result<ObjectPath> read_instance_name(const XmlNode& node, size_t depth) {
   return path;
 }
 
-// --- properties
-// ----------------------------------------------------------------------------------------------
+// --- properties ---
 
 Result<Value::Scalar> read_scalar(const PropertyDecl& decl, const XmlNode& value) {
   if (decl.type == Type::reference) {
@@ -157,42 +156,16 @@ Status read_property(const ClassDecl& decl, const XmlNode& property, Instance& i
   return {};
 }
 
-// --- writing
-// -------------------------------------------------------------------------------------------------
-
-// Text for an element or an attribute. What XML cannot carry becomes '?'.
-void escape_into(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\r':
-        out += "&#13;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' ? '?' : c;
-    }
-  }
-}
+// --- writing ---
 
 std::string format(const Instance& instance, size_t depth);
 
 void value_into(std::string& out, const Value::Scalar& scalar, std::string_view element, size_t depth) {
   out.append("<").append(element).append(">");
   if (const auto* nested = std::get_if<std::shared_ptr<const Instance>>(&scalar); nested && *nested)
-    escape_into(out, format(**nested, depth + 1));
+    out += escape_xml(format(**nested, depth + 1));
   else
-    escape_into(out, scalar_text(scalar));
+    out += escape_xml(scalar_text(scalar));
   out.append("</").append(element).append(">");
 }
 

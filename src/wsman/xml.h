@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "cim/xml_text.h"
 #include "cim/xml_tree.h"
 
 namespace understudy::wsman {
@@ -23,8 +24,7 @@ struct XmlLimits {
 // only entities are XML's five. ErrorCode::invalid_parameter, or too_large.
 Result<cim::XmlNode> parse_xml(std::string_view text, const XmlLimits& limits = {});
 
-// Character data for an element or an attribute: escaped, and '?' for what XML cannot carry.
-std::string escape_xml(std::string_view text);
+using cim::escape_xml;
 std::string_view trim(std::string_view text);
 
 class XmlWriter {
