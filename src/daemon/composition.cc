@@ -231,10 +231,10 @@ class Daemon final : public Composition {
   files::PosixFiles files_;
   std::unique_ptr<core::StateDb> state_db_;
   std::unique_ptr<Registry> registry_;
-  hypervisor::LibvirtHypervisor hypervisor_;
   std::shared_ptr<transfer::Throttle> throttle_;
   std::unique_ptr<link::TlsConnector> connector_;
   std::unique_ptr<performer::CoreLoop> core_;
+  hypervisor::LibvirtHypervisor hypervisor_;  // goes before the core that its events are posted to
   std::unique_ptr<ReplicationService> replication_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<LocalHost> host_;
