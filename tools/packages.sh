@@ -15,7 +15,7 @@ run=(
 )
 # Tests: the clients that speak to us, the tiny guest (tests/support/guest), the lab (tests/support/hosts.py).
 tests=(
-  python3 python3-libvirt python3-libnbd python3-winrm python3-pytest python3-dracclient
+  python3 python3-libvirt python3-libnbd python3-winrm python3-pytest python3-pytest-xdist python3-pytest-timeout python3-dracclient
   gcc libc6-dev busybox-static e2fsprogs cpio zstd util-linux
   jq uuid-runtime curl libxml2-utils wsl
 )

@@ -302,13 +302,13 @@ class Lab:
         self.names, self.flavour, self.network = tuple(names), flavour, network
         self.keep = base is not None
         self.guest = guests.built_guest()
-        clean()
-        LABS.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self.base = Path(base).resolve() if base else Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=LABS))
-        self.base.mkdir(mode=0o755, parents=True, exist_ok=True)
-        os.chmod(self.base, 0o755)
+        with _one_at_a_time():
+            clean()
+            self.base = Path(base).resolve() if base else Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=LABS))
+            self.base.mkdir(mode=0o755, parents=True, exist_ok=True)
+            os.chmod(self.base, 0o755)
+            self._lock = _try_lock(self.base)
         self.hide = self.base if base else LABS
-        self._lock = _try_lock(self.base)
         if self._lock is None:
             raise LabError(f"{self.base} is used by another lab")
         self._hosts = {name: Host(self, name, number) for number, name in enumerate(self.names, 1)}
@@ -390,6 +390,15 @@ class Lab:
             self._switch_ip(f"qdisc replace dev {port} root tbf rate {rate} burst 256kb latency 100ms", tool="tc")
         else:
             self._switch_ip(f"qdisc delete dev {port} root", tool="tc")
+
+@contextlib.contextmanager
+def _one_at_a_time():
+    """Labs that begin together do not take each other's new folder for a leftover."""
+    LABS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with open(f"{LABS}.lock", "w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
+
 
 def _try_lock(base):
     """A lock that lives as long as the lab process; None when somebody has it."""

@@ -1,0 +1,76 @@
+"""`understudy` as people and scripts use it: texts, --json, exit codes, login over the network."""
+import json
+import re
+
+import pytest
+from sites import BIN, IDLE, PASSWORD, PORT, STORAGE
+
+VM = "shown"
+COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "failover", "vm start", "certificate authority",
+            "certificate host", "user add"]
+
+
+@pytest.fixture(scope="module")
+def vm(site):
+    vm = site.a.define_guest(VM, disks=("16M",), cmdline=IDLE, start=True)
+    text = site.enable(VM)
+    assert VM in text
+    site.wait_point(vm)
+    yield vm
+    site.a.virsh("destroy", VM, check=False)
+
+
+def over_https(site, *words, password=PASSWORD):
+    return site.b.run([BIN / "understudy", *words, "--host", "host-a", "--user", "admin", "--ca",
+                       "/etc/understudy/tls/authority.crt"], check=False, env={"UNDERSTUDY_PASSWORD": password})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_how(site, command):
+    text = site.cli("A", *command.split(), "--help")
+    assert f"understudy {command}" in text and "Exit codes" in text
+
+
+def test_list_and_show(site, vm):
+    for host in ("A", "B"):
+        assert re.search(rf"^{VM}\b.*\b(Primary|Replica)\b", site.cli(host, "list"), re.MULTILINE | re.IGNORECASE)
+        assert VM in site.cli(host, "show", VM)
+    shown = json.loads(site.cli("A", "show", VM, "--json"))
+    assert vm.upper() in json.dumps(shown).upper()
+    assert VM in json.dumps(json.loads(site.cli("B", "list", "--json")))
+
+
+def test_exit_codes(site, vm):
+    def code(*words):
+        return site.cli("A", *words, check=False).returncode
+    assert code("list") == 0
+    assert code("no-such-command") == 2
+    assert code("enable", VM) == 2
+    assert code("show", "no-such-vm") == 4
+    assert code("enable", VM, "--to", f"host-b:{PORT}") == 3       # it is enabled already
+    assert code("failover", VM) == 3                               # not on the primary
+    assert code("list", "--socket", "/run/understudy/nobody.sock") == 6
+    assert code("authorize", "host-q", "--storage", "not/absolute") == 2
+
+
+def test_errors_say_what_next(site, vm):
+    done = site.cli("A", "failover", VM, check=False)
+    assert "host-b" in done.stderr and done.stdout == ""
+    done = site.cli("A", "show", "no-such-vm", check=False)
+    assert VM in done.stderr
+    done = site.cli("A", "failover", VM, "--json", check=False)
+    assert done.returncode == 3 and done.stdout + done.stderr
+
+
+def test_login_over_the_network(site, vm):
+    done = over_https(site, "list")
+    assert done.returncode == 0 and VM in done.stdout, done.stderr
+    assert over_https(site, "list", password="not the password").returncode == 5
+
+
+def test_settings_are_kept_over_a_restart(site, vm):
+    site.daemon("B").restart()
+    entries = site.wsman("B").enumerate("Msvm_ReplicationAuthorizationSettingData")
+    assert [(e["AllowedPrimaryHostSystem"], e["ReplicaStorageLocation"]) for e in entries] == [("host-a", STORAGE)]
+    settings = site.wsman("B").enumerate("Msvm_ReplicationServiceSettingData")[0]
+    assert settings["RecoveryServerEnabled"] == "true" and settings["HttpsPort"] == str(PORT)
