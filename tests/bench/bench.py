@@ -65,8 +65,7 @@ def transfer(site, vm, name, target, begin):
     theirs, their_cpu = nbdcopy(site, name, target)
     used, begun = cpu(site), time.monotonic()
     site.daemon("A").go_on()
-    site.wait_status("A", vm, lambda s: s.get("LastCutTime") and s["LastCutTime"] != before or int(s.get("Sequence") or 0) > 1
-                     if before is None else s.get("LastCutTime") != before, 600, "it is sent")
+    site.wait_status("A", vm, lambda s: s["ReplicationState"] == "3" and s.get("LastCutTime") != before, 600, "it is sent")
     return theirs, their_cpu, time.monotonic() - begun, cpu(site) - used
 
 
@@ -109,7 +108,6 @@ def delta(site):
         console = site.a.console("delta", from_start=False)
         site.a.guest_exec("delta", "/bin/sh", "-c", "dd if=/dev/urandom of=/dev/vda bs=1048576 count=64; sync; echo OVER >/dev/console")
         console.wait_for(r"^OVER", 120)
-        site.daemon("A").start()
         readings.append(transfer(site, vm, "delta", "vda", lambda: None))
     site.a.virsh("destroy", "delta")
     print_transfers("64 MiB", 64 * MIB, readings)

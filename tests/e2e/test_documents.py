@@ -7,12 +7,12 @@ from sites import ROOT, Site, until
 VM = "web1"
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("understudy", "understudyd", "virsh", "qemu-img", "qemu-nbd", "nbdcopy", "cmake", "ninja", "ctest", "./demo", "./test", "tools/",
-            "tests/", "python3", "/usr/bin/python3", "systemctl", "apt-get", "git")
+            "tests/", "UNDERSTUDY_", "python3", "/usr/bin/python3", "systemctl", "apt-get", "git")
 ELSEWHERE = {
-    r"^\./demo": "run by .ci/run beside these tests",
+    r"^\./demo": "run by test_demo.py",
     r"^\./test": "runs this test",
     r"^cmake --preset|^ninja |^ctest ": "building is what ./test begins with",
-    r"^(UNDERSTUDY_BUILD=\S+ )?(/usr/bin/)?python3 tests/bench/|^tests/bench/": "measurements take a quiet machine and minutes",
+    r"^(UNDERSTUDY_\w+=\S+ )?tests/bench/": "measurements take a quiet machine and minutes",
     r"^qemu-img (info --backing-chain|check|create -f qcow2 -b) ": "test_main_path.py does it to a replica whose daemon is dead",
     r"^systemctl |^apt-get |^git ": "of the system; there is no systemd in a test host",
     r"^(/usr/bin/)?python3 -m pytest": "runs this test",
