@@ -154,7 +154,8 @@ def fail_over(site, checks, vm, console, witness):
     checks.add("they hold the writes up to the cut, and none after it", low <= holds <= high, f"{low} <= {holds} <= {high}")
     serial.wait_for(rf"^SEQ {holds + 20}\r?$", 60)
     checks.add("the guest writes on, on host-b", True, f"record {serial.seq()}")
-    return {"time from request to running": f"{running:.2f} s", "time from request to READY in the guest": f"{ready:.2f} s",
+    return {"time from request to running": f"{running:.2f} s",
+            "time from request to READY in the guest": f"{ready:.2f} s",
             "RPO at the cut": f"{rpo:.1f} s ({last - holds} records)", "bytes sent": f"{sent:,} ({sent / 2**20:.1f} MiB, all that left host-a on the wire)"}
 
 

@@ -31,7 +31,8 @@ def copying(site):
     vm = site.a.define_guest(name, disks=(disk,), cmdline=IDLE, start=True)
     before = sent(site)
     site.enable(name, wait=False)
-    until(lambda: sent(site) - before > PART or done_bytes(site, vm) is None, 60, lambda: f"{PART} bytes are sent, not {sent(site) - before}", 0.05)
+    until(lambda: sent(site) - before > PART or done_bytes(site, vm) is None, 60,
+          lambda: f"{PART} bytes are sent, not {sent(site) - before}", 0.05)
     assert done_bytes(site, vm) is not None, "it was complete before it could be interrupted"
     yield name, vm, before
     site.a.virsh("destroy", name, check=False)
