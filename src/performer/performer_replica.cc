@@ -181,7 +181,10 @@ void Performer::on(const State& state, const core::FailOver& action) {
       [this, vm = state.vm, action]() -> core::Event {
         const auto store = replica_store(vm);
         if (!store) return core::FailedOver{action.id, fail(store.error())};
-        Status done = (*store)->fail_over(action.point, action.generation);
+        // What only libvirt knows is asked before the store changes: a failover that cannot be completed must
+        // leave the replica able to receive.
+        Status done = ports_.give_to_guest({});
+        if (done) done = (*store)->fail_over(action.point, action.generation);
         std::vector<std::string> paths;
         for (uint32_t disk = 0; disk < (*store)->identity().disks.size(); ++disk)
           paths.push_back((*store)->active_path(disk));

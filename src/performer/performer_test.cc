@@ -6,6 +6,7 @@
 #include "performer/core_loop.h"
 #include "performer/progress.h"
 #include "performer/worker_pool.h"
+#include "store/crash_files_test_support.h"
 
 namespace understudy::performer {
 namespace {
@@ -177,6 +178,44 @@ TEST(CoreLoop, WhoeverWaitsIsToldWhenTheDaemonStops) {
       Duration::seconds(20));
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code(), ErrorCode::cancelled);
+}
+
+// A replica with one point, whose disk QEMU's user cannot be given.
+TEST(Performer, AFailoverThatCannotBeCompletedLeavesTheReplicaReceiving) {
+  World world;
+  store::CrashFiles files;
+  ASSERT_TRUE(files.make_directory("/s"));
+  const Uuid set = Uuid::random();
+  const auto made =
+      store::ReplicaStore::create(files, "/s/vm", {world.vm, "vm1", set, 1, {{"vda", 1 << 20}}});
+  ASSERT_TRUE(made) << made.error().text();
+  const TransferKey key{{set, 1, 1}, 0, TransferKind::delta};
+  ASSERT_TRUE((*made)->begin(key, 65536));
+  const auto point = (*made)->finish({key, Uuid::random(), PointType::standard, {1}, {2}});
+  ASSERT_TRUE(point) << point.error().text();
+
+  std::promise<core::Event> ended;
+  Performer performer(Ports{world.hypervisor,
+                            world.connector,
+                            files,
+                            world.db,
+                            world.clock,
+                            world.ids,
+                            {},
+                            [](const std::vector<std::string>&) -> Status {
+                              return fail(ErrorCode::not_available, "libvirt does not answer");
+                            }},
+                      [&](const Uuid&, core::Event event) { ended.set_value(std::move(event)); });
+  core::State state;
+  state.vm = world.vm;
+  state.phase = core::Phase::standby;
+  state.directory = "/s/vm";
+  performer.adopt(state);
+  performer.perform(state, core::FailOver{1, point->id, 2});
+  const core::Event end = ended.get_future().get();
+  performer.stop();
+  EXPECT_FALSE(std::get<core::FailedOver>(end).status);
+  EXPECT_FALSE((*performer.replica_store(world.vm))->failed_over());
 }
 
 }  // namespace

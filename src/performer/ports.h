@@ -20,7 +20,7 @@ namespace understudy::performer {
 using OpenSource = std::function<Result<std::unique_ptr<transfer::Source>>(
     const Uuid& vm, const std::vector<DiskGeometry>& disks, const std::optional<std::string>& from)>;
 
-// Makes files writable for the user QEMU runs as.
+// Makes files writable for the user QEMU runs as. With no path: only whether that user can be told.
 using GiveToGuest = std::function<Status(const std::vector<std::string>& paths)>;
 
 struct Ports {
