@@ -204,8 +204,6 @@ class Daemon final : public Composition {
                                                    wsman::Product{"Understudy", UNDERSTUDY_VERSION});
 
     std::vector<http::Listener> listeners;
-    US_TRY(net::Fd local, net::listen_unix(m.socket, 0600));
-    listeners.push_back({std::move(local), nullptr});
     if (!m.address.empty()) {
       net::TlsOptions options;
       options.certificate_file = m.certificate;
@@ -218,6 +216,9 @@ class Daemon final : public Composition {
       listeners.push_back({std::move(remote), tls_.get()});
       log_info("wsman", "listening for management", {{"address", m.address}, {"port", m.port}});
     }
+    // Last: who can connect to the local socket may take it that everything else listens.
+    US_TRY(net::Fd local, net::listen_unix(m.socket, 0600));
+    listeners.push_back({std::move(local), nullptr});
     http_ = std::make_unique<http::HttpServer>(
         std::move(listeners), [this](const http::HttpRequest& head, const http::ConnectionInfo& info) {
           return wsman_->admit(head, info);

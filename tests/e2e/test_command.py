@@ -1,6 +1,7 @@
 """`understudy` as people and scripts use it: texts, --json, exit codes, login over the network."""
 import json
 import re
+import subprocess
 
 import pytest
 from sites import BIN, IDLE, PASSWORD, PORT, STORAGE
@@ -74,3 +75,23 @@ def test_settings_are_kept_over_a_restart(site, vm):
     assert [(e["AllowedPrimaryHostSystem"], e["ReplicaStorageLocation"]) for e in entries] == [("host-a", STORAGE)]
     settings = site.wsman("B").enumerate("Msvm_ReplicationServiceSettingData")[0]
     assert settings["RecoveryServerEnabled"] == "true" and settings["HttpsPort"] == str(PORT)
+
+
+def test_local_socket_appears_last(site, vm):
+    """Who reaches the local socket may take it that the network listener is there too; without that one nothing starts."""
+    daemon, local = site.daemon("B"), site.b.path("/run/understudy") / "wsman.sock"
+    daemon.stop()
+    local.unlink(missing_ok=True)
+    holder = site.b.popen(["/usr/bin/python3", "-c", "import socket; s = socket.create_server(('0.0.0.0', 5986)); "
+                           "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        daemon.start(wait=False)
+        assert daemon.wait_end() != 0
+        assert not local.exists()
+        assert "5986" in daemon.lines(message="cannot start")[-1]["error"]
+    finally:
+        holder.kill()
+        holder.wait(timeout=30)
+    daemon.start()
+    assert VM in site.cli("B", "list")
