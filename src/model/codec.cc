@@ -99,6 +99,7 @@ void fields(JsonFields& f, RecoveryPoint& point) {
   f.time("cut", point.cut);
   f.time("received", point.received);
   f.number("bytes", point.bytes);
+  f.choice("keep", point.keep, {PointKeep::no, PointKeep::hourly, PointKeep::on_demand});
 }
 
 void fields(JsonFields& f, Job& job) {

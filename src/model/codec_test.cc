@@ -21,7 +21,7 @@ Holdings holdings() {
   return {ReplicationMode::replica, ReplicationState::failover_in_progress, lineage(), staging()};
 }
 RecoveryPoint point() {
-  return {kId, lineage(), PointType::planned, kTime, kTime, 1ULL << 63};
+  return {kId, lineage(), PointType::planned, kTime, kTime, 1ULL << 63, PointKeep::on_demand};
 }
 Job job() {
   Job made;
@@ -147,8 +147,8 @@ TEST(Codec, TextIsTheSameEveryTime) {
   EXPECT_EQ(encode(staging().cursor), R"({"disk":31,"offset":70368744177664})");
   EXPECT_EQ(encode(point()),
             R"({"bytes":9223372036854775808,"cut":"2026-11-22T18:19:08.123456Z",)"
-            R"("id":"2f6c9a10-0000-4000-8000-0123456789ab","lineage":{"generation":18446744073709551615,)"
-            R"("sequence":7,"set":"2f6c9a10-0000-4000-8000-0123456789ab"},)"
+            R"("id":"2f6c9a10-0000-4000-8000-0123456789ab","keep":2,)"
+            R"("lineage":{"generation":18446744073709551615,"sequence":7,"set":"2f6c9a10-0000-4000-8000-0123456789ab"},)"
             R"("received":"2026-11-22T18:19:08.123456Z","type":3})");
 }
 

@@ -15,6 +15,7 @@ struct RecoveryPoint {
   Wall cut;            // instant of the cut, by the primary's clock
   Wall received;       // published here, by the replica's clock
   uint64_t bytes = 0;  // data received for it
+  PointKeep keep = PointKeep::no;
   bool operator==(const RecoveryPoint&) const = default;
 };
 

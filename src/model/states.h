@@ -27,6 +27,10 @@ enum class ReplicationState : uint8_t {
 enum class ReplicationHealth : uint8_t { not_applicable = 0, ok = 1, warning = 2, critical = 3 };
 enum class PointType : uint8_t { none = 0, standard = 1, application_consistent = 2, planned = 3 };
 
+// Why a point stays listed when the next one comes (docs/spec/store.md, "Retention"); `no`: only while it is
+// the newest.
+enum class PointKeep : uint8_t { no = 0, hourly = 1, on_demand = 2 };
+
 enum class JobState : uint16_t {
   new_ = 2,
   starting = 3,
