@@ -3,14 +3,14 @@
 #pragma once
 
 #include "daemon/registry.h"
-#include "performer/core_loop.h"
+#include "performer/asker.h"
 #include "transfer/peer.h"
 
 namespace understudy::daemon {
 
 class ReplicationService final : public transfer::PeerService {
  public:
-  ReplicationService(performer::CoreLoop& core, const Registry& registry, std::string host_name)
+  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name)
       : core_(core), registry_(registry), host_name_(std::move(host_name)) {}
 
   Status admit(const transfer::PeerIdentity& peer) override;
@@ -24,7 +24,7 @@ class ReplicationService final : public transfer::PeerService {
   Status remove(const transfer::PeerIdentity& peer, const Uuid& vm) override;
 
  private:
-  performer::CoreLoop& core_;
+  performer::Asker& core_;
   const Registry& registry_;
   std::string host_name_;
 };

@@ -1,30 +1,24 @@
-// The core thread: all engines of the host, one event at a time. Owns engines, timers, transfer slots and
-// whoever waits for an answer; hands actions to the performer. docs/ARCHITECTURE.md, "Threads".
+// The core thread: one event at a time for all engines of the host. Owns the queue and whoever waits for an
+// answer. docs/ARCHITECTURE.md, "Threads".
 #pragma once
 
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
-#include <optional>
-#include <variant>
 #include <vector>
 
 #include "base/thread.h"
-#include "core/slots.h"
-#include "performer/performer.h"
+#include "performer/core.h"
+#include "performer/worker_pool.h"
 
 namespace understudy::performer {
 
-using Answer =
-    std::variant<core::Reply, core::PrepareReply, core::QueryReply, core::BeginReply, core::FinishReply>;
-
-class CoreLoop {
+class CoreLoop final : public Asker {
  public:
   explicit CoreLoop(Ports ports);
-  ~CoreLoop();
+  ~CoreLoop() override;
 
   // Reads the stored engines and opens the stores. Before start().
   Status load();
@@ -35,12 +29,12 @@ class CoreLoop {
   void post(const Uuid& vm, core::Event event);
   // The same for news that only matter to a VM that has an engine.
   void post_known(const Uuid& vm, core::Event event);
-  // Posts what `make` gives for a new call id, and waits for its answer.
-  Result<Answer> ask(const Uuid& vm, const std::function<core::Event(core::CallId)>& make, Duration deadline);
+  Result<Answer> ask(const Uuid& vm, const std::function<core::Event(core::CallId)>& make,
+                     Duration deadline) override;
   // Copies, with the progress of running jobs filled in.
   std::vector<core::State> states() const;
-  std::optional<core::State> state(const Uuid& vm) const;
-  Performer& performer() { return performer_; }
+  std::optional<core::State> state(const Uuid& vm) const override;
+  Performer& performer() override { return core_.performer(); }
 
  private:
   struct Item {
@@ -48,25 +42,9 @@ class CoreLoop {
     core::Event event;
   };
   void run();
-  void step(const Item& item);
-  void perform(const Uuid& vm, const core::Actions& actions);
-  Status persist(const Uuid& vm, const core::Persist& action);
-  // After a failed Persist the engine goes on from what is durable, as after a crash.
-  void reload(const Uuid& vm, const core::Actions& undone, size_t from, const Error& error);
   void answer(Answer answer);
   void publish(const core::State& state);
   void fill_progress(core::State& state) const;
-  core::Engine& engine(const Uuid& vm);
-  std::optional<Monotonic> next_timer() const;
-  void fire_timers();
-
-  Ports ports_;
-  core::Slots slots_;
-  std::map<Uuid, core::Engine> engines_;   // core thread
-  std::map<Uuid, std::string> persisted_;  // core thread
-  std::map<Uuid, Monotonic> timers_;       // core thread
-  std::map<Uuid, Monotonic> restarts_;     // core thread: engines that go on after a failed Persist
-  core::ActionId next_life_ = 1;           // core thread
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -76,7 +54,9 @@ class CoreLoop {
   std::map<core::CallId, std::promise<Answer>> waiting_;
   std::map<Uuid, core::State> published_;
 
-  Performer performer_;
+  WorkerPools pools_;
+  Clock& clock_;
+  Core core_;  // core thread, but for its performer
   Thread thread_;
 };
 

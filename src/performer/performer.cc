@@ -5,10 +5,6 @@
 #include "base/log.h"
 
 namespace understudy::performer {
-namespace {
-constexpr size_t kMergers = 2;
-constexpr size_t kMostQueued = limits::kMostVms * 4;
-}  // namespace
 
 Status StagingSink::write(uint32_t disk, uint64_t offset, ByteView data) {
   const std::lock_guard lock(mutex_);
@@ -35,12 +31,12 @@ uint64_t StagingSink::bytes() const {
   return bytes_;
 }
 
-Performer::Performer(Ports ports, Post post)
+Performer::Performer(Ports ports, Executors executors, Post post)
     : ports_(std::move(ports)),
       post_(std::move(post)),
-      workers_("worker", limits::kWorkers, kMostQueued),
-      senders_("sender", limits::kMostTransfers, kMostQueued),
-      mergers_("merger", kMergers, kMostQueued) {}
+      workers_(executors.workers),
+      senders_(executors.senders),
+      mergers_(executors.mergers) {}
 
 Performer::~Performer() {
   stop();
@@ -107,9 +103,9 @@ void Performer::perform(const State& state, const core::Action& action) {
       action);
 }
 
-void Performer::run(WorkerPool& pool, const Uuid& vm, std::function<core::Event()> work,
+void Performer::run(Executor& executor, const Uuid& vm, std::function<core::Event()> work,
                     const std::function<core::Event(const Error&)>& refused) {
-  const Status submitted = pool.submit([this, vm, work = std::move(work)] { post_(vm, work()); });
+  const Status submitted = executor.submit([this, vm, work = std::move(work)] { post_(vm, work()); });
   if (!submitted && submitted.error().code() != ErrorCode::cancelled) post_(vm, refused(submitted.error()));
 }
 

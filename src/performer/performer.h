@@ -1,5 +1,5 @@
-// Carries out what engines ask for: each action becomes calls of adapters on a worker thread, and its end
-// exactly one event. Owned by the core loop; perform() on the core thread only.
+// Carries out what engines ask for: each action becomes calls of adapters on an executor, and its end exactly
+// one event. Owned by the core; perform() on its thread only.
 #pragma once
 
 #include <functional>
@@ -9,9 +9,9 @@
 #include <string>
 
 #include "core/action.h"
+#include "performer/executor.h"
 #include "performer/ports.h"
 #include "performer/progress.h"
-#include "performer/worker_pool.h"
 #include "store/replica_store.h"
 
 namespace understudy::performer {
@@ -37,9 +37,9 @@ class Performer {
  public:
   using Post = std::function<void(const Uuid& vm, core::Event event)>;
 
-  Performer(Ports ports, Post post);
+  Performer(Ports ports, Executors executors, Post post);
   ~Performer();
-  // Cancels what runs, and ends the threads. Nothing is posted afterwards.
+  // Cancels what runs, and stops the executors. Nothing is posted afterwards.
   void stop();
 
   // Opens the store of a replica's engine when the daemon starts; a failure is kept and answers every later
@@ -70,8 +70,9 @@ class Performer {
   using State = core::State;
 
   RuntimePtr runtime(const Uuid& vm);
-  // Runs `work` on the pool and posts its event. A full pool posts what `refused` makes of the error.
-  void run(WorkerPool& pool, const Uuid& vm, std::function<core::Event()> work,
+  // Runs `work` there and posts its event. When it takes no more, what `refused` makes of the error is
+  // posted.
+  void run(Executor& executor, const Uuid& vm, std::function<core::Event()> work,
            const std::function<core::Event(const Error&)>& refused);
 
   void on(const State& state, const core::PreparePeer& action);
@@ -104,9 +105,9 @@ class Performer {
   CancelToken stopping_;
   std::mutex mutex_;
   std::map<Uuid, RuntimePtr> runtimes_;
-  WorkerPool workers_;  // short calls
-  WorkerPool senders_;  // one thread a transfer slot
-  WorkerPool mergers_;  // never in the way of a failover
+  Executor& workers_;
+  Executor& senders_;
+  Executor& mergers_;
 };
 
 }  // namespace understudy::performer

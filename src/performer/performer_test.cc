@@ -195,6 +195,7 @@ TEST(Performer, AFailoverThatCannotBeCompletedLeavesTheReplicaReceiving) {
   ASSERT_TRUE(point) << point.error().text();
 
   std::promise<core::Event> ended;
+  WorkerPools pools;
   Performer performer(Ports{world.hypervisor,
                             world.connector,
                             files,
@@ -205,6 +206,7 @@ TEST(Performer, AFailoverThatCannotBeCompletedLeavesTheReplicaReceiving) {
                             [](const std::vector<std::string>&) -> Status {
                               return fail(ErrorCode::not_available, "libvirt does not answer");
                             }},
+                      pools.executors(),
                       [&](const Uuid&, core::Event event) { ended.set_value(std::move(event)); });
   core::State state;
   state.vm = world.vm;

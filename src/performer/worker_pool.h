@@ -9,19 +9,18 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "base/limits.h"
 #include "base/thread.h"
+#include "performer/executor.h"
 
 namespace understudy::performer {
 
-class WorkerPool {
+class WorkerPool final : public Executor {
  public:
   WorkerPool(const std::string& name, size_t threads, size_t most_queued);
-  ~WorkerPool();
-  // out_of_memory when the queue is full, cancelled after stop(). Any thread.
-  Status submit(std::function<void()> work);
-  // Running work ends (its owner cancels it), queued work is dropped.
-  void stop();
+  ~WorkerPool() override;
+  Status submit(std::function<void()> work) override;
+  void stop() override;
 
  private:
   void run();
@@ -31,6 +30,16 @@ class WorkerPool {
   size_t most_queued_;
   bool stopping_ = false;
   std::vector<Thread> threads_;
+};
+
+// The daemon's: docs/ARCHITECTURE.md, "Threads".
+struct WorkerPools {
+  static constexpr size_t kMergers = 2;
+  static constexpr size_t kMostQueued = limits::kMostVms * 4;
+  WorkerPool workers{"worker", limits::kWorkers, kMostQueued};
+  WorkerPool senders{"sender", limits::kMostTransfers, kMostQueued};
+  WorkerPool mergers{"merger", kMergers, kMostQueued};
+  Executors executors() { return {workers, senders, mergers}; }
 };
 
 }  // namespace understudy::performer
