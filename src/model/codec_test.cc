@@ -145,11 +145,12 @@ TEST(Codec, DefaultsRoundTrip) {
 
 TEST(Codec, TextIsTheSameEveryTime) {
   EXPECT_EQ(encode(staging().cursor), R"({"disk":31,"offset":70368744177664})");
-  EXPECT_EQ(encode(point()),
-            R"({"bytes":9223372036854775808,"cut":"2026-11-22T18:19:08.123456Z",)"
-            R"("id":"2f6c9a10-0000-4000-8000-0123456789ab","keep":2,)"
-            R"("lineage":{"generation":18446744073709551615,"sequence":7,"set":"2f6c9a10-0000-4000-8000-0123456789ab"},)"
-            R"("received":"2026-11-22T18:19:08.123456Z","type":3})");
+  EXPECT_EQ(
+      encode(point()),
+      R"({"bytes":9223372036854775808,"cut":"2026-11-22T18:19:08.123456Z",)"
+      R"("id":"2f6c9a10-0000-4000-8000-0123456789ab","keep":2,)"
+      R"("lineage":{"generation":18446744073709551615,"sequence":7,"set":"2f6c9a10-0000-4000-8000-0123456789ab"},)"
+      R"("received":"2026-11-22T18:19:08.123456Z","type":3})");
 }
 
 // A member set to a value (JSON text) just outside what it may hold, or just inside.
@@ -264,6 +265,26 @@ TEST(Json, BoundsDepthAndSize) {
   ASSERT_FALSE(large);
   EXPECT_EQ(large.error().code(), ErrorCode::too_large);
   EXPECT_TRUE(JsonObject::parse(R"({"a":1})", 7));
+}
+
+TEST(Json, BytesAreBoundedBase64) {
+  const auto read = [](std::string_view value) {
+    JsonObject object;
+    object.set("raw", value);
+    JsonFields f = JsonFields::reader(std::move(object));
+    Bytes bytes;
+    f.bytes("raw", bytes, 3, 2);
+    return f.status() ? std::string(as_text(bytes)) : f.status().error().message();
+  };
+  EXPECT_EQ(read("YWI="), "ab");
+  EXPECT_EQ(read("YWJj"), "abc");
+  EXPECT_EQ(read("YQ=="), "raw: 1 bytes, want 2 to 3");
+  EXPECT_EQ(read("YWJjZA=="), "raw: a text of 8 bytes, want 0 to 4");
+  EXPECT_EQ(read("YWI"), "raw: not base64");
+  JsonFields f = JsonFields::writer();
+  Bytes bytes(2, std::byte{0xff});
+  f.bytes("raw", bytes, 3, 2);
+  EXPECT_EQ(f.take().text(), R"({"raw":"//8="})");
 }
 
 TEST(Json, BuildsAndReads) {

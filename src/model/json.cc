@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/assert.h"
+#include "base/base64.h"
 
 namespace understudy {
 namespace {
@@ -268,6 +269,18 @@ void JsonFields::texts(std::string_view name, std::vector<std::string>& values, 
       return refuse(name, "holds a text of " + std::to_string(text.size()) + " bytes, want at most " +
                               std::to_string(most_length));
   values = std::move(*texts);
+}
+
+void JsonFields::bytes(std::string_view name, Bytes& value, size_t most, size_t least) {
+  std::string spelled = reading() ? std::string() : to_base64(value);
+  text(name, spelled, base64_size(most));
+  if (!reading() || state_->error) return;
+  auto decoded = from_base64(spelled);
+  if (!decoded) return refuse(name, decoded.error().message());
+  if (decoded->size() < least || decoded->size() > most)
+    return refuse(name, std::to_string(decoded->size()) + " bytes, want " + std::to_string(least) + " to " +
+                            std::to_string(most));
+  value = std::move(*decoded);
 }
 
 void JsonFields::flag(std::string_view name, bool& value) {

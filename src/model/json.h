@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/result.h"
@@ -95,6 +96,7 @@ class JsonFields {
 
   void text(std::string_view name, std::string& value, size_t most, size_t least = 0);
   void texts(std::string_view name, std::vector<std::string>& values, size_t most_items, size_t most_length);
+  void bytes(std::string_view name, Bytes& value, size_t most, size_t least = 0);  // as base64
   void flag(std::string_view name, bool& value);
   void id(std::string_view name, Uuid& value);
   void time(std::string_view name, Wall& value);
