@@ -25,6 +25,11 @@ inline constexpr uint32_t kMostFramePayload =
 inline constexpr uint32_t kMostControlPayload = 1 << 20;  // JSON of one control message
 inline constexpr uint64_t kWindow = 16 << 20;             // bytes sent and not yet applied, per transfer
 inline constexpr uint64_t kCursorEvery = 32 << 20;        // a cut link costs at most twice this
+inline constexpr uint64_t kComparedEvery =
+    1ULL << 30;  // the same for a comparison that finds everything equal: some seconds of reading
+inline constexpr uint64_t kMostHashRange = 64 << 20;  // of one request: read in kLinkCall by any disk
+inline constexpr size_t kMostHashesAhead = 4;         // ranges asked for before they are compared
+inline constexpr size_t kMostNvram = 1 << 20;         // raw; OVMF has 128 or 528 KiB
 inline constexpr uint64_t kClosingMost =
     64 << 20;  // a first copy closes when no more than this changed meanwhile
 inline constexpr uint32_t kMostFirstCopyPasses = 8;  // then it closes whatever is left

@@ -92,4 +92,16 @@ Status ReplicationService::remove(const transfer::PeerIdentity&, const Uuid&) {
   return fail(ErrorCode::not_supported, host_name_ + " does not remove replicas for another host");
 }
 
+// The engine judges whether the caller may ask, and what is held, as for a query.
+Result<transfer::HashesAnswer> ReplicationService::hashes(const transfer::PeerIdentity& peer,
+                                                          const transfer::HashesRequest& request) {
+  US_TRY(const Holdings held, query(peer, request.vm));
+  if (held.mode != ReplicationMode::replica || held.lineage.sequence == 0 || held.lineage != request.newest)
+    return fail(ErrorCode::invalid_state, "the newest point on " + host_name_ + " is sequence " +
+                                              std::to_string(held.lineage.sequence) + " of generation " +
+                                              std::to_string(held.lineage.generation) +
+                                              ", not the one to compare with");
+  return fail(ErrorCode::not_supported, host_name_ + " does not compare what it holds");
+}
+
 }  // namespace understudy::daemon

@@ -22,6 +22,8 @@ class ReplicationService final : public transfer::PeerService {
   Result<RecoveryPoint> finish(const transfer::PeerIdentity& peer,
                                const transfer::FinishRequest& request) override;
   Status remove(const transfer::PeerIdentity& peer, const Uuid& vm) override;
+  Result<transfer::HashesAnswer> hashes(const transfer::PeerIdentity& peer,
+                                        const transfer::HashesRequest& request) override;
 
  private:
   performer::Asker& core_;

@@ -92,11 +92,21 @@ Result<Holdings> Client::query(const Uuid& vm) {
   return call<Holdings>("query", VmRequest{vm}, limits::kLinkCall);
 }
 Result<RecoveryPoint> Client::finish(const FinishRequest& request) {
+  if (request.nvram.size() > (request.definition ? limits::kMostNvram : 0))
+    return fail(ErrorCode::invalid_parameter, "NVRAM of " + std::to_string(request.nvram.size()) + " bytes " +
+                                                  (request.definition ? "" : "without a definition ") +
+                                                  "cannot be sent");
   return call<RecoveryPoint>("finish", request, limits::kLinkFinish);
 }
 Status Client::remove(const Uuid& vm) {
   US_CHECK(call<Nothing>("remove", VmRequest{vm}, limits::kLinkCall));
   return {};
+}
+Result<HashesAnswer> Client::hashes(const HashesRequest& request) {
+  US_TRY(HashesAnswer answer, call<HashesAnswer>("hashes", request, limits::kLinkCall));
+  if (const Status covers = check_runs(answer.runs, blocks_in(request.length, request.block)); !covers)
+    return lost(covers.error());
+  return answer;
 }
 
 Result<Cursor> Client::begin(const BeginRequest& request) {

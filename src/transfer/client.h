@@ -27,6 +27,7 @@ class Client final : public Peer {
                            const CancelToken& cancel) override;
   Result<RecoveryPoint> finish(const FinishRequest& request) override;
   Status remove(const Uuid& vm) override;
+  Result<HashesAnswer> hashes(const HashesRequest& request) override;
 
  private:
   struct Open {  // the transfer that was begun

@@ -43,6 +43,25 @@ Status Decompressor::decompress(ByteView stored, MutableByteView into) {
   return {};
 }
 
+Bytes pack(ByteView raw) {
+  Bytes packed(ZSTD_compressBound(raw.size()));
+  const size_t size =
+      ZSTD_compress(packed.data(), packed.size(), raw.data(), raw.size(), ZSTD_CLEVEL_DEFAULT);
+  US_ASSERT(!ZSTD_isError(size));
+  packed.resize(size);
+  return packed;
+}
+
+Result<Bytes> unpack(ByteView packed, size_t most) {
+  // The two values for "not known" and "no frame" are greater than any bound.
+  const uint64_t size = ZSTD_getFrameContentSize(packed.data(), packed.size());
+  if (size > most || ZSTD_findFrameCompressedSize(packed.data(), packed.size()) != packed.size())
+    return fail(ErrorCode::corrupt, "not one compressed frame of at most " + std::to_string(most) + " bytes");
+  Bytes raw(size);
+  US_CHECK(Decompressor().decompress(packed, raw));
+  return raw;
+}
+
 bool CompressionPolicy::worth_trying() {
   const std::lock_guard lock(mutex_);
   if (left_ == 0) return true;

@@ -36,6 +36,11 @@ class Decompressor {
   std::unique_ptr<State> state_;
 };
 
+// Small things in one zstd frame that tells its size. What does not unpack, or to more than `most`, is
+// ErrorCode::corrupt, before any more than that is allocated.
+Bytes pack(ByteView raw);
+Result<Bytes> unpack(ByteView packed, size_t most);
+
 // Incompressible data comes in runs (media, archives, encrypted disks): after each try that did not pay,
 // twice as many blocks go untried, up to kMostSkipped; one that pays ends that. Any thread.
 class CompressionPolicy {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transfer/compression.h"
 #include "transfer/frames.h"
 
 namespace understudy::transfer {
@@ -10,6 +11,8 @@ namespace {
 constexpr size_t kMostName = 256;
 constexpr size_t kMostWarning = 2048;
 constexpr size_t kMostWarnings = 64;
+constexpr size_t kRunSize = 4 + sizeof(BlockHash);  // a run of hashes, packed
+constexpr size_t kMostRuns = limits::kMostHashRange / limits::kLeastGranule;
 
 tl::unexpected<Error> unreadable(const Error& error, std::string_view what) {
   return fail(ErrorCode::protocol, std::string(what) + ": " + error.message());
@@ -24,6 +27,23 @@ Result<Envelope> read_envelope(ByteView payload) {
   US_TRY(JsonObject object, JsonObject::parse(as_text(payload), limits::kMostControlPayload));
   US_TRY(const uint64_t id, object.number("id"));
   return Envelope{id, std::move(object)};
+}
+
+void block_size(JsonFields& f, std::string_view name, uint32_t& size) {
+  f.number(name, size, limits::kLeastGranule, limits::kGranule);
+  if ((size & (size - 1)) != 0) f.refuse(name, "not a power of two");
+}
+
+// An empty one is an empty text.
+void nvram_field(JsonFields& f, Bytes& nvram) {
+  Bytes packed = f.reading() || nvram.empty() ? Bytes() : pack(nvram);
+  f.bytes("nvram", packed, limits::kMostNvram);
+  if (!f.reading() || !f.status()) return;
+  nvram.clear();
+  if (packed.empty()) return;
+  auto unpacked = unpack(packed, limits::kMostNvram);
+  if (!unpacked) return f.refuse("nvram", unpacked.error().message());
+  nvram = std::move(*unpacked);
 }
 
 template <class T>
@@ -73,8 +93,7 @@ void fields(JsonFields& f, PrepareAnswer& answer) {
 void fields(JsonFields& f, BeginRequest& request) {
   f.id("vm", request.vm);
   f.object("key", request.key);
-  f.number("granule", request.granule, limits::kLeastGranule, limits::kGranule);
-  if ((request.granule & (request.granule - 1)) != 0) f.refuse("granule", "not a power of two");
+  block_size(f, "granule", request.granule);
   f.number("bytes_total", request.bytes_total);
 }
 void fields(JsonFields& f, FinishRequest& request) {
@@ -84,6 +103,35 @@ void fields(JsonFields& f, FinishRequest& request) {
   f.choice("type", request.type,
            {PointType::none, PointType::standard, PointType::application_consistent, PointType::planned});
   f.time("cut", request.cut);
+  f.choice("keep", request.keep, {PointKeep::no, PointKeep::hourly, PointKeep::on_demand});
+  f.object("definition", request.definition);
+  if (request.definition) nvram_field(f, request.nvram);
+}
+void fields(JsonFields& f, HashesRequest& request) {
+  f.id("vm", request.vm);
+  f.object("newest", request.newest);
+  f.number("disk", request.disk, 0, limits::kMostDisks - 1);
+  f.number("offset", request.offset, 0, limits::kMostDiskSize);
+  f.number("length", request.length, 1, limits::kMostHashRange);
+  block_size(f, "block", request.block);
+  f.bytes("secret", request.secret, sizeof(HashSecret::bytes), sizeof(HashSecret::bytes));
+}
+void fields(JsonFields& f, HashesAnswer& answer) {
+  ByteWriter writer;
+  for (const HashRun& run : answer.runs) {
+    writer.le<uint32_t>(run.count);
+    writer.raw(run.hash);
+  }
+  Bytes packed = writer.take();
+  f.bytes("runs", packed, kMostRuns * kRunSize);
+  if (!f.reading() || !f.status()) return;
+  if (packed.size() % kRunSize != 0) f.refuse("runs", "not whole records");
+  answer.runs.clear();
+  for (ByteReader reader(packed); reader.left() >= kRunSize;) {
+    HashRun& run = answer.runs.emplace_back();
+    run.count = reader.le<uint32_t>();
+    std::memcpy(run.hash.data(), reader.take(run.hash.size()).data(), run.hash.size());
+  }
 }
 void fields(JsonFields& f, VmRequest& request) {
   f.id("vm", request.vm);

@@ -12,6 +12,8 @@ void fields(JsonFields& f, PrepareRequest& request);
 void fields(JsonFields& f, PrepareAnswer& answer);
 void fields(JsonFields& f, BeginRequest& request);
 void fields(JsonFields& f, FinishRequest& request);
+void fields(JsonFields& f, HashesRequest& request);
+void fields(JsonFields& f, HashesAnswer& answer);
 struct VmRequest {  // query, remove
   Uuid vm;
 };

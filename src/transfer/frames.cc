@@ -174,7 +174,7 @@ Result<ExtentHead> decode_extent(FrameType type, ByteView payload) {
   US_CHECK(check_place(head.disk, head.offset, head.length));
   const uint64_t stored = reader.left();
   const bool data = type == FrameType::extent_data;
-  if (head.length == 0 || (data && head.length > limits::kMostExtentData))
+  if (data && (head.length == 0 || head.length > limits::kMostExtentData))
     return fail(ErrorCode::protocol, "an extent of " + std::to_string(head.length) + " bytes");
   if (codec > static_cast<uint32_t>(Codec::zstd) || (!data && codec != 0))
     return fail(ErrorCode::protocol, "an extent with the unknown codec " + std::to_string(codec));

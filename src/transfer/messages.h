@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "model/recovery_point.h"
 #include "model/settings.h"
 #include "model/vm_definition.h"
+#include "transfer/block_hash.h"
 
 namespace understudy::transfer {
 
@@ -47,6 +49,21 @@ struct FinishRequest {
   Uuid point_id;
   PointType type = PointType::standard;
   Wall cut;
+  PointKeep keep = PointKeep::no;
+  std::optional<VmDefinition> definition = std::nullopt;  // as of the cut
+  Bytes nvram = {};  // as of the cut, only with a definition; at most limits::kMostNvram
+};
+struct HashesRequest {  // of what the replica holds
+  Uuid vm;
+  Lineage newest;       // the point whose bytes are meant; anything else is refused (invalid_state)
+  uint32_t disk = 0;    // the range: of one disk, from a multiple of `block` to another or to the end,
+  uint64_t offset = 0;  // at most limits::kMostHashRange
+  uint64_t length = 0;
+  uint32_t block = 0;  // the granule, 4096..65536
+  Bytes secret;        // of HashSecret
+};
+struct HashesAnswer {
+  std::vector<HashRun> runs;  // exactly the blocks of the range, in order
 };
 
 }  // namespace understudy::transfer

@@ -35,6 +35,8 @@ class Peer {
                                    const CancelToken& cancel) = 0;
   virtual Result<RecoveryPoint> finish(const FinishRequest& request) = 0;
   virtual Status remove(const Uuid& vm) = 0;  // only a replica without any point
+  // Needs a connection of its own while a transfer is open on this one.
+  virtual Result<HashesAnswer> hashes(const HashesRequest& request) = 0;
 };
 
 // Makes connections: resolves, connects, TLS 1.3 with both certificates, hello. Any thread.
@@ -78,6 +80,7 @@ class PeerService {
   virtual Result<Begun> begin(const PeerIdentity& peer, const BeginRequest& request) = 0;
   virtual Result<RecoveryPoint> finish(const PeerIdentity& peer, const FinishRequest& request) = 0;
   virtual Status remove(const PeerIdentity& peer, const Uuid& vm) = 0;
+  virtual Result<HashesAnswer> hashes(const PeerIdentity& peer, const HashesRequest& request) = 0;
 };
 
 }  // namespace understudy::transfer

@@ -55,11 +55,14 @@ Status Receiver::take_extent(const Frame& frame) {
     return fail(ErrorCode::corrupt, "disk " + std::to_string(head.disk) + " at " +
                                         std::to_string(head.offset) +
                                         ": the data does not match its checksum");
-  US_CHECK(zero ? sink_.zero(head.disk, head.offset, head.length) : sink_.write(head.disk, head.offset, raw));
+  const bool mark = head.length == 0;
+  if (!mark)
+    US_CHECK(zero ? sink_.zero(head.disk, head.offset, head.length)
+                  : sink_.write(head.disk, head.offset, raw));
   at_ = head.end();
   (zero ? zero_bytes_ : data_bytes_) += head.length;
   since_applied_ += raw.size();
-  since_cursor_ += zero ? kZeroWeight : head.length;
+  since_cursor_ += mark ? limits::kCursorEvery : zero ? kZeroWeight : head.length;
   if (since_applied_ >= kAppliedEvery) US_CHECK(send_applied());
   if (since_cursor_ >= limits::kCursorEvery) US_CHECK(send_cursor(false));
   return {};

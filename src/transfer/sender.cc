@@ -201,7 +201,7 @@ void Sender::State::end_threads() {
 Status Sender::State::check_extent(const ExtentData& extent) const {
   const Extent& e = extent.extent;
   const bool good =
-      Cursor{e.disk, e.offset} >= at && e.disk < limits::kMostDisks && e.length > 0 &&
+      Cursor{e.disk, e.offset} >= at && e.disk < limits::kMostDisks && (e.length > 0 || e.zero) &&
       e.offset <= limits::kMostDiskSize && e.length <= limits::kMostDiskSize - e.offset &&
       (e.zero ? extent.data.empty() : e.length <= limits::kMostExtentData && extent.data.size() == e.length);
   if (good) return {};

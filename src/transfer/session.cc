@@ -107,6 +107,11 @@ Result<JsonObject> Session::perform(const Request& request) {
     US_CHECK(service_.remove(peer_, asked.vm));
     return JsonObject();
   }
+  if (request.method == "hashes") {
+    US_TRY(const HashesRequest asked, params<HashesRequest>(request));
+    US_TRY(const HashesAnswer answer, service_.hashes(peer_, asked));
+    return to_json(answer);
+  }
   return fail(ErrorCode::not_supported,
               "the request '" + request.method.substr(0, 64) + "' is not known here",
               "bring both hosts to the same version of Understudy");

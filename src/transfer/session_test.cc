@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "base/thread.h"
 #include "transfer/client.h"
+#include "transfer/compression.h"
 #include "transfer/control.h"
 #include "transfer/wires_test.h"
 
@@ -80,6 +82,12 @@ TEST(Session, HoldsAWholeConversation) {
   const auto point = peer.finish({kVm, kKey, Uuid::random(), PointType::standard, Wall{7}});
   ASSERT_TRUE(point) << point.error().text();
   EXPECT_EQ(point->bytes, 8192u);
+  const HashesRequest ask{kVm, {kVm, 1, 7}, 0, 0, 65536, 4096, Bytes(192)};
+  const auto hashes = peer.hashes(ask);
+  ASSERT_TRUE(hashes) << hashes.error().text();
+  ASSERT_EQ(hashes->runs.size(), 4u);  // zeroes, the two blocks that were sent, zeroes
+  EXPECT_EQ(hashes->runs[0].hash, hashes->runs[3].hash);
+  EXPECT_EQ(hashes->runs[3].count, 13u);
   EXPECT_TRUE(peer.remove(kVm));
   EXPECT_FALSE(peer.send(*std::make_unique<FakeSource>(Images(), std::vector<Extent>()), {}, true, {}, {}));
   client->reset();
@@ -241,6 +249,31 @@ TEST(Client, ClosesOnAnAnswerItDoesNotUnderstand) {
   }
 }
 
+// Hashes of fewer or more blocks than were asked for, and what is no hashes at all.
+TEST(Client, ClosesOnHashesThatDoNotFit) {
+  const Bytes hello = text_frame(FrameType::hello, encode(test_hello("replica")));
+  const auto runs = [](const std::vector<HashRun>& list) { return encode(HashesAnswer{list}); };
+  const std::string row = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";  // one record, of no block
+  for (const std::string& result : std::vector<std::string>{
+           runs({}), runs({{15, {}}}), runs({{17, {}}}), runs({{UINT32_MAX, {}}, {17, {}}}),
+           runs({{16, {}}, {0, {}}}), R"({"runs":")" + row + R"("})", R"({"runs":"AAAA"})", R"({"runs":"A"})",
+           R"({"runs":"____"})", R"({"runs":")" + std::string(900'000, 'A') + R"("})", R"({"runs":[]})",
+           "{}"}) {
+    auto [near, far] = SocketWire::pair();
+    // In a thread: the answer may be larger than what a socket holds.
+    Thread replica("replica", [&, &wire = far] {
+      ASSERT_TRUE(wire->write(hello, kLong));
+      ASSERT_TRUE(wire->write(text_frame(FrameType::answer, R"({"id":1,"result":)" + result + "}"), kLong));
+    });
+    auto client = Client::greet(std::move(near), test_hello("primary"), kLong, nullptr);
+    ASSERT_TRUE(client) << client.error().text();
+    const auto hashes = (*client)->hashes({kVm, {kVm, 1, 7}, 0, 0, 65536, 4096, Bytes(192)});
+    ASSERT_FALSE(hashes) << result.substr(0, 100);
+    EXPECT_EQ(hashes.error().code(), ErrorCode::protocol) << hashes.error().text();
+    EXPECT_EQ((*client)->query(kVm).error().code(), ErrorCode::not_available);
+  }
+}
+
 TEST(Client, RefusesAHostThatDoesNotGreet) {
   for (const Bytes& greeting :
        {encode_frame(FrameType::ping, {}), text_frame(FrameType::hello, "{}"), Bytes(16)}) {
@@ -271,9 +304,60 @@ TEST(Control, RoundTripsAndNamesWhatIsMissing) {
   }
   const FinishRequest finish{kVm, kKey, kVm, PointType::planned, Wall{5}};
   EXPECT_EQ(encode(*decode<FinishRequest>(encode(finish))), encode(finish));
+  FinishRequest rich = finish;
+  rich.keep = PointKeep::hourly;
+  rich.definition.emplace().name = "vm1";
+  rich.nvram = dull_bytes(limits::kMostNvram, 1);
+  const auto back = decode<FinishRequest>(encode(rich));
+  ASSERT_TRUE(back) << back.error().text();
+  EXPECT_EQ(back->nvram, rich.nvram);
+  EXPECT_EQ(back->definition, rich.definition);
+  EXPECT_EQ(back->keep, PointKeep::hourly);
+  rich.nvram.clear();
+  EXPECT_TRUE(decode<FinishRequest>(encode(rich))->nvram.empty());
   EXPECT_EQ(encode(*decode<BeginRequest>(encode(begin_request()))), encode(begin_request()));
   EXPECT_FALSE(both_have(hello, Hello(), "zstd"));
   EXPECT_TRUE(both_have(hello, hello, "zstd"));
+}
+
+// What unpacks to more than the bound, or to more than it says, or is followed by more.
+TEST(Control, RefusesNvramThatIsNotWhatItSays) {
+  FinishRequest finish{kVm, kKey, kVm, PointType::standard, Wall{5}};
+  finish.definition.emplace().name = "vm1";
+  finish.nvram = Bytes(512);
+  JsonObject object = to_json(finish);
+  const auto refused = [&](Bytes packed) {
+    object.set("nvram", to_base64(packed));
+    const auto read = from_json<FinishRequest>(object);
+    return read ? std::string() : read.error().message();
+  };
+  Bytes good = pack(finish.nvram);
+  EXPECT_EQ(refused(good), "");
+  EXPECT_NE(refused(pack(Bytes(limits::kMostNvram + 1))), "");
+  EXPECT_NE(refused(pack(Bytes(64 << 20))), "");
+  EXPECT_NE(refused(Bytes(100, std::byte{7})), "");
+  EXPECT_NE(refused(Bytes(good.begin(), good.end() - 1)), "");
+  Bytes two = good;
+  two.insert(two.end(), good.begin(), good.end());
+  EXPECT_NE(refused(two), "");
+  for (size_t at = 0; at < good.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      Bytes bad = good;
+      bad[at] ^= static_cast<std::byte>(1 << bit);
+      (void)refused(std::move(bad));
+    }
+  object.set("nvram", "AA");
+  EXPECT_EQ(from_json<FinishRequest>(object).error().message(), "nvram: not base64");
+  // The primary does not try to send what is out of bounds, or without a definition.
+  FakeService service({});
+  Host host(service);
+  auto client = host.greet();
+  ASSERT_TRUE(client);
+  finish.nvram = Bytes(limits::kMostNvram + 1);
+  EXPECT_EQ((*client)->finish(finish).error().code(), ErrorCode::invalid_parameter);
+  finish.nvram = Bytes(1);
+  finish.definition.reset();
+  EXPECT_EQ((*client)->finish(finish).error().code(), ErrorCode::invalid_parameter);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// A consistent view of a VM's disks that yields what has to be sent. Kinds: an open backup job; later a
-// stopped image, the replica's own store, a full compare. Extents and data never pass the engine.
+// A consistent view of a VM's disks that yields what has to be sent. Kinds: an open backup job; a
+// comparison (compare_source.h); later a stopped image, the replica's own store. Extents and data never pass
+// the engine.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,10 @@
 namespace understudy::transfer {
 
 struct ExtentData {
-  Extent extent;  // at most limits::kMostExtentData long when not zero; a zero extent may be of any length
-  Bytes data;     // empty for a zero extent
+  // At most limits::kMostExtentData long when not zero; a zero extent may be of any length. One of length 0
+  // is a mark: nothing before it is still to come, and a transfer that is cut can go on there.
+  Extent extent;
+  Bytes data;  // empty for a zero extent
 };
 
 class Source {

@@ -273,7 +273,8 @@ TEST(Transfer, TellsTheReplicasReasonNotTheBrokenPipe) {
 }
 
 TEST(Transfer, TellsTheReplicaWhyThePrimaryGaveUp) {
-  // So little that the replica has nothing to acknowledge yet: a failed acknowledgement would hide the reason.
+  // So little that the replica has nothing to acknowledge yet: a failed acknowledgement would hide the
+  // reason.
   const Sample made = sample(kMiB);
   auto [near, far] = SocketWire::pair();
   FakeSink sink(blank(made));
@@ -296,7 +297,8 @@ TEST(Transfer, RefusesASourceThatGoesBackOrYieldsNonsense) {
                                                               {{0, 0, 8192, false}, {0, 4096, 4096, false}},
                                                               {{40, 0, 4096, true}},
                                                               {{0, 4096, UINT64_MAX, true}},
-                                                              {{0, 0, 0, true}}}) {
+                                                              {{0, 0, 0, false}},
+                                                              {{0, 8192, 0, true}, {0, 4096, 0, true}}}) {
     auto [near, far] = SocketWire::pair();
     FakeSink sink({{0, Bytes(65536)}});
     FarEnd far_end(std::move(far), sink);
@@ -374,6 +376,10 @@ TEST(Receiver, RefusesWhatIsOutOfTurn) {
     return encode_end({at, data, zeroes}, kTag);
   };
   EXPECT_EQ(run({zero(8192, 4096), zero(12288, 4096), end({0, 16384}, 0, 8192)}), "");
+  EXPECT_EQ(run({zero(8192, 4096), zero(16384, 0), end({0, 16384}, 0, 4096)}), "");
+  EXPECT_EQ(sink.cursors, (std::vector<Cursor>{{0, 16384}, {0, 16384}, {0, 16384}}));  // one at the mark
+  EXPECT_EQ(run({zero(8192, 8192), zero(12288, 0)}), "an extent out of order");
+  EXPECT_EQ(run({zero(8704, 0)}), "an extent that is not aligned to the granule");
   EXPECT_EQ(run({zero(4096, 4096)}), "an extent out of order");
   EXPECT_EQ(run({zero(8192, 8192), zero(12288, 4096)}), "an extent out of order");
   EXPECT_EQ(run({zero(8704, 4096)}), "an extent that is not aligned to the granule");

@@ -17,6 +17,7 @@
 #include <mutex>
 #include <random>
 
+#include "transfer/hash_blocks.h"
 #include "transfer/peer.h"
 #include "transfer/wire.h"
 
@@ -125,13 +126,14 @@ class FakeSource final : public Source {
   Result<uint64_t> bytes_to_send(Cursor from) override {
     uint64_t total = 0;
     for (const Extent& e : list)
-      if (!e.zero && Cursor{e.disk, e.offset} >= from) total += e.length;
+      if (!e.zero) total += left_of(e, from).length;
     return total;
   }
   Status stream(Cursor from, uint64_t, const std::function<Status(ExtentData)>& deliver,
                 const CancelToken& cancel) override {
-    for (const Extent& e : list) {
-      if (Cursor{e.disk, e.offset} < from) continue;
+    for (const Extent& listed : list) {
+      const Extent e = left_of(listed, from);
+      if (e.length == 0 && listed.length > 0) continue;
       US_CHECK(cancel.check());
       if (before) US_CHECK(before(e));
       ExtentData data{e, {}};
@@ -146,6 +148,15 @@ class FakeSource final : public Source {
   Images images;
   std::vector<Extent> list;
   std::function<Status(const Extent&)> before;
+
+ private:
+  static Extent left_of(Extent e, Cursor from) {
+    const bool here = e.disk == from.disk && e.offset < from.offset;
+    const uint64_t before_it = e.disk < from.disk ? e.length
+                               : here             ? std::min(e.length, from.offset - e.offset)
+                                                  : 0;
+    return {e.disk, e.offset + before_it, e.length - before_it, e.zero};
+  }
 };
 
 // Images in memory. Every advance is remembered; nothing is ever lost.
@@ -169,12 +180,44 @@ class FakeSink final : public Sink {
   }
   Status advance(Cursor cursor) override {
     cursors.push_back(cursor);
+    if (after_advance) after_advance(cursor);
     return {};
   }
   Images images;
   std::vector<Cursor> cursors;
   std::atomic<uint64_t> received = 0;
   std::function<Status()> before_write;
+  std::function<void(Cursor)> after_advance;
+};
+
+// Reads images in memory; zeroes are found in pieces of 512 bytes.
+class ImageReader final : public BlockReader {
+ public:
+  explicit ImageReader(const Images& images) : images_(images) {}
+  std::vector<DiskGeometry> disks() const {
+    std::vector<DiskGeometry> disks;
+    for (const auto& [disk, bytes] : images_)
+      disks.push_back({std::string("vd") + static_cast<char>('a' + disk), bytes.size()});
+    return disks;
+  }
+  Result<Stretch> map(uint32_t disk, uint64_t offset, uint64_t most) override {
+    const ByteView from = ByteView(images_.at(disk)).subspan(offset, most);
+    const auto zero = [&](uint64_t at) {
+      const ByteView sector = from.subspan(at, std::min<uint64_t>(512, most - at));
+      return std::all_of(sector.begin(), sector.end(), [](std::byte b) { return b == std::byte{0}; });
+    };
+    Stretch stretch{zero(0), std::min<uint64_t>(512, most)};
+    while (stretch.length < most && zero(stretch.length) == stretch.zero)
+      stretch.length = std::min(stretch.length + 512, most);
+    return stretch;
+  }
+  Status read(uint32_t disk, uint64_t offset, MutableByteView into) override {
+    std::copy_n(images_.at(disk).begin() + static_cast<ptrdiff_t>(offset), into.size(), into.begin());
+    return {};
+  }
+
+ private:
+  const Images& images_;
 };
 
 // A replica host with one VM, whose store is a FakeSink that lives through connections.
@@ -212,6 +255,11 @@ class FakeService final : public PeerService {
     return point;
   }
   Status remove(const PeerIdentity&, const Uuid&) override { return {}; }
+  Result<HashesAnswer> hashes(const PeerIdentity&, const HashesRequest& request) override {
+    if (request.newest.sequence != 7) return fail(ErrorCode::invalid_state, "another point is the newest");
+    ImageReader reader(sink->images);
+    return hash_blocks(reader, reader.disks(), request);
+  }
 
   std::mutex mutex;
   std::vector<PeerIdentity> admitted;
