@@ -334,7 +334,7 @@ TEST(Control, RefusesNvramThatIsNotWhatItSays) {
   Bytes good = pack(finish.nvram);
   EXPECT_EQ(refused(good), "");
   EXPECT_NE(refused(pack(Bytes(limits::kMostNvram + 1))), "");
-  EXPECT_NE(refused(pack(Bytes(64 << 20))), "");
+  EXPECT_NE(refused(pack(Bytes(8 << 20))), "");
   EXPECT_NE(refused(Bytes(100, std::byte{7})), "");
   EXPECT_NE(refused(Bytes(good.begin(), good.end() - 1)), "");
   Bytes two = good;
