@@ -48,6 +48,15 @@ inline constexpr Duration kJobEnd = Duration::seconds(30);  // wait for JOB_COMP
 inline constexpr uint64_t kScratchPercent =
     70;  // of the space set aside; then the cycle breaks, not the guest
 
+inline constexpr Duration kAgentAnswer =
+    Duration::seconds(5);  // a guest that needs longer to freeze is doing too much to be frozen
+inline constexpr Duration kFrozenMost =
+    Duration::millis(1500);  // then the guard thaws: what the guest serves times out from some 2 s on
+inline constexpr Duration kGuardReady = Duration::seconds(5);  // start of a small program, and its connection
+inline constexpr Duration kThawMost =
+    Duration::seconds(600);  // how long the guard asks an agent that does not answer
+inline constexpr Duration kThawAgain = Duration::millis(200);  // between two such questions
+
 // --- engine ---
 inline constexpr Duration kRetryFirst = Duration::seconds(2);  // back-off doubles from here
 inline constexpr Duration kRetryMost = Duration::seconds(60);

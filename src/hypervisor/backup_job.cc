@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/fault_point.h"
 #include "base/limits.h"
-#include "hypervisor/definition.h"
 #include "hypervisor/element.h"
+#include "hypervisor/freeze.h"
 #include "hypervisor/qcow2_header.h"
 
 namespace understudy::hypervisor {
@@ -51,6 +52,16 @@ void add_disks(Element& parent, const std::vector<DiskSite>& sites, const std::v
   }
 }
 
+std::string checkpoint_document(const core::OpenJobRequest& request, const std::vector<DiskSite>& sites) {
+  if (!request.new_checkpoint) return {};
+  Element checkpoint;
+  checkpoint.name = "domaincheckpoint";
+  checkpoint.add("name", *request.new_checkpoint);
+  add_disks(checkpoint, sites, request.disks, "checkpoint",
+            [](Element& disk, const std::string&) { disk.set("checkpoint", "bitmap"); });
+  return to_xml(checkpoint);
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> backup_xml(virDomain* domain) {
@@ -72,8 +83,31 @@ std::string domain_folder(const std::vector<std::string>& entries, int id, const
   return best;
 }
 
+std::string BackupJobs::backup_document(const core::OpenJobRequest& request,
+                                        const std::vector<DiskSite>& sites, const std::string& socket) const {
+  Element backup;
+  backup.name = "domainbackup";
+  backup.set("mode", "pull");
+  if (request.from) backup.add("incremental", *request.from);
+  backup.add("server").set("transport", "unix").set("socket", socket);
+  add_disks(backup, sites, request.disks, "backup", [&](Element& disk, const std::string& target) {
+    disk.set("backup", "yes").set("type", "file").set("exportname", target);
+    disk.add("driver").set("type", "qcow2");
+    disk.add("scratch").set("file", scratch_file(request.vm, target));
+  });
+  return to_xml(backup);
+}
+
 std::string BackupJobs::scratch_file(const Uuid& vm, const std::string& target) const {
   return config_.scratch_directory + "/" + vm.lower() + "-" + target + ".scratch";
+}
+
+std::string BackupJobs::freeze_mark(const Uuid& vm) const {
+  return config_.scratch_directory + "/" + vm.lower() + ".frozen";
+}
+
+Status BackupJobs::thaw_left_over(virDomain* domain, const Uuid& vm) const {
+  return hypervisor::thaw_left_over(domain, freeze_mark(vm));
 }
 
 Status BackupJobs::remove_scratch(const Uuid& vm) const {
@@ -140,50 +174,65 @@ Status BackupJobs::watch_scratch(virDomain* domain, uint64_t share) const {
   return {};
 }
 
+// The guest is frozen from just before the transaction to just after it.
+Result<core::OpenedJob> BackupJobs::carry_out(virDomain* domain, const Transaction& transaction) {
+  const std::string name = name_of(domain);
+  core::OpenedJob job;
+  std::optional<FrozenGuest> frozen;
+  if (transaction.freeze != core::Freeze::no) {
+    Result<FrozenGuest> guest = FrozenGuest::freeze(domain, transaction.live_xml, transaction.guard);
+    if (guest)
+      frozen.emplace(std::move(*guest));
+    else if (transaction.freeze == core::Freeze::require)
+      return fail(guest.error());
+    else
+      job.freeze_error = guest.error();
+  }
+  if (frozen) US_CHECK(fault_point("hypervisor.frozen"));
+  job.cut = SystemClock().now().wall;  // not later than the true instant
+  const char* const checkpoint = transaction.checkpoint.empty() ? nullptr : transaction.checkpoint.c_str();
+  if (virDomainBackupBegin(domain, transaction.backup.c_str(), checkpoint, 0) != 0)
+    return fail(libvirt_error("opening a backup job of " + name));
+  if (!frozen) return job;
+  const Status thawed = frozen->thaw();
+  job.frozen = SystemClock().now().monotonic - frozen->since();
+  job.consistent = thawed.has_value();
+  if (!thawed) job.freeze_error = thawed.error();
+  return job;
+}
+
 Result<core::OpenedJob> BackupJobs::open(const core::OpenJobRequest& request) {
   US_TRY(const ConnectionRef connection, connection_.get());
   US_TRY(const DomainRef domain, find_domain(connection.get(), request.vm));
   const std::string name = name_of(domain.get());
   if (!is_active(domain.get()))
     return fail(ErrorCode::invalid_state, name + " is not running", "virsh start " + name);
-  US_TRY(const std::optional<std::string> job, backup_xml(domain.get()));
-  if (job) return fail(ErrorCode::in_use, name + " has a backup job already", "virsh backup-dumpxml " + name);
+  US_TRY(const std::optional<std::string> open, backup_xml(domain.get()));
+  if (open)
+    return fail(ErrorCode::in_use, name + " has a backup job already", "virsh backup-dumpxml " + name);
   US_CHECK(remove_scratch(request.vm));
   US_TRY(const uint64_t share, scratch_share(request.disks.size()));
   US_TRY(const std::string socket, socket_of(domain.get()));
-  US_TRY(const std::string xml, domain_xml(domain.get(), 0));
-  US_TRY(const std::vector<DiskSite> sites, read_disks(xml));
+  Transaction transaction;
+  US_TRY(transaction.live_xml, domain_xml(domain.get(), 0));
+  US_TRY(const std::vector<DiskSite> sites, read_disks(transaction.live_xml));
   for (const std::string& target : request.disks) {
     if (std::none_of(sites.begin(), sites.end(), [&](const DiskSite& s) { return s.target == target; }))
       return fail(ErrorCode::not_found, name + " has no disk " + target);
   }
-
-  Element backup, checkpoint;
-  backup.name = "domainbackup";
-  backup.set("mode", "pull");
-  if (request.from) backup.add("incremental", *request.from);
-  backup.add("server").set("transport", "unix").set("socket", socket);
-  add_disks(backup, sites, request.disks, "backup", [&](Element& disk, const std::string& target) {
-    disk.set("backup", "yes").set("type", "file").set("exportname", target);
-    disk.add("driver").set("type", "qcow2");
-    disk.add("scratch").set("file", scratch_file(request.vm, target));
-  });
-  checkpoint.name = "domaincheckpoint";
-  if (request.new_checkpoint) checkpoint.add("name", *request.new_checkpoint);
-  add_disks(checkpoint, sites, request.disks, "checkpoint",
-            [](Element& disk, const std::string&) { disk.set("checkpoint", "bitmap"); });
-
-  const Wall cut = SystemClock().now().wall;  // not later than the true instant
-  const std::string checkpoint_text = request.new_checkpoint ? to_xml(checkpoint) : "";
-  if (virDomainBackupBegin(domain.get(), to_xml(backup).c_str(),
-                           request.new_checkpoint ? checkpoint_text.c_str() : nullptr, 0) != 0)
-    return fail(libvirt_error("opening a backup job of " + name));
-  if (Status status = watch_scratch(domain.get(), share); !status) {
-    static_cast<void>(
-        end(request.vm));  // the first error is the one to tell; end_job is asked for again anyway
-    return fail(status.error());
-  }
-  return core::OpenedJob{cut};
+  transaction.backup = backup_document(request, sites, socket);
+  transaction.checkpoint = checkpoint_document(request, sites);
+  transaction.freeze = request.freeze;
+  transaction.guard = {config_.guard_program, config_.uri, request.vm, virDomainGetID(domain.get()),
+                       freeze_mark(request.vm)};
+  US_TRY(core::OpenedJob job, carry_out(domain.get(), transaction));
+  Status status = watch_scratch(domain.get(), share);
+  if (status && request.freeze == core::Freeze::require && !job.consistent) status = fail(*job.freeze_error);
+  if (status) return job;
+  // That error is the one to tell; what cannot be taken back now is found by the next inspection.
+  static_cast<void>(end(request.vm));
+  if (request.new_checkpoint) static_cast<void>(delete_checkpoint(request.vm, *request.new_checkpoint));
+  return fail(status.error());
 }
 
 // Waits by libvirt's events, and looks again after each: whatever ended the job (we, the guest's power-off, a

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "core/ports/hypervisor.h"
+#include "hypervisor/definition.h"
 #include "hypervisor/domain.h"
+#include "hypervisor/guard.h"
 #include "hypervisor/libvirt_hypervisor.h"
 
 namespace understudy::hypervisor {
@@ -21,10 +23,22 @@ class BackupJobs {
   Status end(const Uuid& vm);
   Result<ExportInfo> export_of(const Uuid& vm);
   Status delete_checkpoint(const Uuid& vm, const std::string& name);
+  // A freeze that a killed daemon has left: undone. No error when there is none.
+  Status thaw_left_over(virDomain* domain, const Uuid& vm) const;
   // Is there room for the scratch images of so many disks?
   Status check_scratch(size_t disks) const;
 
  private:
+  struct Transaction {
+    std::string backup, checkpoint;  // documents; without a checkpoint the second is empty
+    core::Freeze freeze = core::Freeze::no;
+    GuardTask guard;
+    std::string live_xml;
+  };
+  static Result<core::OpenedJob> carry_out(virDomain* domain, const Transaction& transaction);
+  std::string backup_document(const core::OpenJobRequest& request, const std::vector<DiskSite>& sites,
+                              const std::string& socket) const;
+  std::string freeze_mark(const Uuid& vm) const;
   std::string scratch_file(const Uuid& vm, const std::string& target) const;
   Status remove_scratch(const Uuid& vm) const;
   Result<uint64_t> scratch_share(size_t disks) const;

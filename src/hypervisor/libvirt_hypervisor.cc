@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/log.h"
 #include "hypervisor/backup_job.h"
 #include "hypervisor/definition.h"
 #include "hypervisor/domain.h"
@@ -207,6 +208,8 @@ Result<core::VmFacts> LibvirtHypervisor::inspect(const Uuid& vm) {
   facts.power = power_of(domain->get());
   facts.managed_save = virDomainHasManagedSaveImage(domain->get(), 0) == 1;
   const bool active = is_active(domain->get());
+  if (Status status = jobs_->thaw_left_over(domain->get(), vm); !status)
+    log_warning("hypervisor", "a guest may be frozen", {{"error", status.error().text()}});
   if (active) {
     US_TRY(const std::optional<std::string> job, backup_xml(domain->get()));
     facts.job_open = job.has_value();

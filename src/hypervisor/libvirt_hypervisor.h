@@ -21,6 +21,7 @@ struct HypervisorConfig {
   std::string domain_directory = "/var/lib/libvirt/qemu";
   std::string scratch_directory = "/var/lib/understudy/scratch";  // made 0711: QEMU must get through
   uint64_t scratch_space = 0;  // bytes that one VM's job may use; 0 = what is free when it begins
+  std::string guard_program;   // empty: understudy-guard beside the running program
   std::string hook_directory = "/etc/libvirt/hooks/qemu.d";
   std::string hold_directory = "/var/lib/understudy/holds";
   // The primary's network or bridge -> a libvirt network here, or "bridge:NAME". Without an entry: the same

@@ -72,15 +72,20 @@ Answer replicable(LibvirtHypervisor& h, const Uuid& vm, const std::string& disks
   return text;
 }
 
-// open VM DISKS FROM CHECKPOINT; "-" for none
+// open VM DISKS FROM CHECKPOINT [attempt|require]; "-" for none
 Answer open_job(LibvirtHypervisor& h, const Uuid& vm, const Words& words) {
   core::OpenJobRequest request;
   request.vm = vm;
   request.disks = split(words.at(2));
   if (words.at(3) != "-") request.from = words.at(3);
   if (words.at(4) != "-") request.new_checkpoint = words.at(4);
+  request.freeze = words.at(5) == "attempt"   ? core::Freeze::attempt
+                   : words.at(5) == "require" ? core::Freeze::require
+                                              : core::Freeze::no;
   US_TRY(const core::OpenedJob job, h.open_job(request));
-  return iso_time(job.cut);
+  return iso_time(job.cut) + " consistent=" + std::to_string(job.consistent) +
+         " frozen_ms=" + std::to_string(job.frozen.whole_millis()) +
+         (job.freeze_error ? " freeze_error=" + job.freeze_error->text() : "");
 }
 
 Result<std::unique_ptr<transfer::Source>> open_source(LibvirtHypervisor& h, const Uuid& vm,
@@ -209,6 +214,7 @@ void configure(hypervisor::HypervisorConfig& config, const std::string& setting)
   if (key == "scratch") config.scratch_directory = value;
   if (key == "scratch-space") config.scratch_space = std::stoull(value);
   if (key == "network") config.networks[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+  if (key == "guard") config.guard_program = value;
   if (key == "serial-log") config.serial_log_directory = value;
 }
 

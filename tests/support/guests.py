@@ -29,8 +29,8 @@ def built_guest():
     return Path(subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 
 
-def domain_xml(name, disks, uuid=None, memory=128, cmdline="", network=None, mac=None, extra_devices=""):
-    """disks: list of (target, path, format). network: name of a libvirt network, or None."""
+def domain_xml(name, disks, uuid=None, memory=128, cmdline="", network=None, mac=None, extra_devices="", agent=True):
+    """disks: list of (target, path, format). network: name of a libvirt network, or None. agent: with its channel?"""
     devices = "".join(f"""
     <disk type='file' device='disk'>
       <driver name='qemu' type='{kind}' discard='unmap' detect_zeroes='off'/>
@@ -41,6 +41,9 @@ def domain_xml(name, disks, uuid=None, memory=128, cmdline="", network=None, mac
         address = f"<mac address='{mac}'/>" if mac else ""
         devices += f"""
     <interface type='network'>{address}<source network='{network}'/><model type='virtio'/></interface>"""
+    if agent:
+        extra_devices += f"""
+    <channel type='unix'><target type='virtio' name='{AGENT}'/></channel>"""
     return f"""<domain type='qemu'>
   <name>{escape(name)}</name>
   <uuid>{uuid or uuids.uuid4()}</uuid>
@@ -58,7 +61,6 @@ def domain_xml(name, disks, uuid=None, memory=128, cmdline="", network=None, mac
   <on_crash>destroy</on_crash>
   <devices>{devices}
     <serial type='file'><source path='{CONSOLES}/{escape(name)}.console' append='on'/><target port='0'/></serial>
-    <channel type='unix'><target type='virtio' name='{AGENT}'/></channel>
     <memballoon model='none'/>{extra_devices}
   </devices>
 </domain>

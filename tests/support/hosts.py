@@ -238,7 +238,7 @@ class Host:
         return path
 
     def define_guest(self, name, disks=("512M", "64M"), uuid=None, memory=128, cmdline="", network=False, mac=None,
-                     start=False, extra_devices=""):
+                     start=False, extra_devices="", agent=True):
         """Creates the disks, defines the domain, returns its uuid.
 
         disks: for vda, vdb, ... a size ("64M": a new qcow2 in the images folder) or the path of an existing image.
@@ -250,7 +250,8 @@ class Host:
             parts.append((f"vd{letter}", path, guests.image_format(self.path(path))))
         if network:
             self.ensure_network()
-        xml = guests.domain_xml(name, parts, uuid, memory, cmdline, "default" if network else None, mac, extra_devices)
+        xml = guests.domain_xml(name, parts, uuid, memory, cmdline, "default" if network else None, mac, extra_devices,
+                                agent)
         self.virsh("define", "/dev/stdin", input=xml)
         if start:
             self.virsh("start", name)

@@ -40,14 +40,23 @@ struct VmFacts {
   bool operator==(const VmFacts&) const = default;
 };
 
+// Are the guest's file systems to be frozen by its agent for the moment of the cut?
+enum class Freeze : uint8_t { no, attempt, require };
+
 struct OpenJobRequest {
   Uuid vm;
   std::vector<std::string> disks;             // targets; the others are left out
   std::optional<std::string> from;            // checkpoint whose changes are exported; none = everything
   std::optional<std::string> new_checkpoint;  // made in the same transaction; none = only the job
+  // attempt: a guest that does not freeze gets a cut all the same. require: it gets neither job nor
+  // checkpoint.
+  Freeze freeze = Freeze::no;
 };
 struct OpenedJob {
-  Wall cut;  // by this host's clock, between the call and its return
+  Wall cut;                           // by this host's clock, between the call and its return
+  bool consistent = false;            // the guest's file systems were frozen at the cut
+  std::optional<Error> freeze_error;  // why not, in the agent's words (attempt only)
+  Duration frozen;                    // how long, as seen from here: not shorter than in the guest
 };
 
 struct ReplicaRequest {

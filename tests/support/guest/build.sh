@@ -5,7 +5,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${UNDERSTUDY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}/understudy
-inputs=(build.sh init shutdown vmctl vmwriter.c)
+inputs=(build.sh init shutdown vmctl fsfreeze-hook vmwriter.c)
 out=$cache/guest-$(cd "$here" && { cat "${inputs[@]}"; . /etc/os-release; echo "$ID$VERSION_ID"; } | sha256sum | cut -c1-16)
 if [ -d "$out" ]; then
   echo "$out"
@@ -46,6 +46,7 @@ install -m755 "$here/init" "$root/init"
 install -m755 "$here/shutdown" "$root/sbin/shutdown"
 install -m755 "$here/shutdown" "$root/etc/acpi/PWRF/00000080"
 install -m755 "$here/vmctl" "$work/out/vmwriter" "$root/bin/"
+install -m755 "$here/fsfreeze-hook" "$root/etc/fsfreeze-hook"
 
 # Dynamic programs, each with the libraries that ldd names. They are the build machine's, of the same release.
 add_program() {
