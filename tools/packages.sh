@@ -10,7 +10,7 @@ build=(
 )
 # libvirt, QEMU and what the product calls at run time. virt-aa-helper comes with libvirt-daemon.
 run=(
-  libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils
+  libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils ovmf
   libnbd-bin dnsmasq-base iptables iproute2 apparmor openssl
 )
 # Tests: the clients that speak to us, the tiny guest (tests/support/guest), the lab (tests/support/hosts.py).

@@ -88,5 +88,6 @@ inline constexpr size_t kMostEmbeddedLength = 256 << 10;
 inline constexpr size_t kMostManifest = 1 << 20;
 inline constexpr size_t kMostState = 4 << 20;
 inline constexpr size_t kMostDefinition = 256 << 10;
+inline constexpr size_t kMostNvram = 1 << 20;  // OVMF's is 528 KiB
 
 }  // namespace understudy::limits

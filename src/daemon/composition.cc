@@ -117,6 +117,7 @@ class Daemon final : public Composition {
     mine.scratch_space = config.hypervisor.scratch_bytes;
     mine.hook_directory = config.hypervisor.hook_directory;
     mine.hold_directory = config.state_directory + "/holds";
+    mine.watch_directory = config.state_directory + "/watched";
     mine.networks = config.hypervisor.networks;
     mine.boot_directories = config.hypervisor.boot_directories;
     mine.serial_log_directory = config.hypervisor.console_directory;

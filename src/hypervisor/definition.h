@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +26,17 @@ struct DiskSite {
   std::string way_out;
 };
 
+// The firmware of a UEFI VM as this host names it.
+struct FirmwareSite {
+  std::string loader, nvram_template;              // empty: libvirt chooses, by the next two
+  std::optional<bool> secure_boot, enrolled_keys;  // none: as it comes
+  bool secure_loader = false;
+};
+
 struct DomainReading {
   VmDefinition definition;      // disks: the replicable ones, their sizes still 0
   std::vector<DiskSite> disks;  // all but cdroms, in the order of the document
+  FirmwareSite firmware;        // the definition's own flags are still false
 };
 Result<DomainReading> read_domain(std::string_view domain_xml);
 
@@ -42,6 +51,7 @@ struct ReplicaSite {
   std::vector<std::string> disk_paths;  // in the order of definition.disks
   std::map<std::string, std::string>
       networks;            // the primary's name -> a network here, or "bridge:NAME"; not in it: unplugged
+  std::string nvram;       // file of a UEFI VM's NVRAM
   std::string serial_log;  // file that gets the output of the first serial port; empty = none
 };
 // The definition has been checked and has one path for each disk.

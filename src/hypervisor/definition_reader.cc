@@ -37,14 +37,63 @@ Status read_size(const Element& domain, VmDefinition& d) {
   return {};
 }
 
-Status read_boot(const Element& os, VmDefinition& d) {
-  if (os.child("loader") != nullptr || os.child("nvram") != nullptr || os.child("firmware") != nullptr ||
-      !os.attribute("firmware").empty()) {
-    return refuse("UEFI firmware or another boot loader of the host",
-                  "UEFI guests come with NVRAM per point in a later version; until then only BIOS guests are "
-                  "replicated");
+Status read_loader(const Element& loader, FirmwareSite& site) {
+  US_CHECK(only(loader, "readonly secure type format", ""));
+  const std::string_view type = loader.attribute("type"), format = loader.attribute("format");
+  if (type == "rom")
+    return refuse("a boot ROM of the host", "remove <loader>, or use <os firmware='efi'>: virsh edit NAME");
+  if (loader.attribute("readonly") == "no")
+    return refuse("firmware that it may write", "use <os firmware='efi'>: virsh edit NAME");
+  if (!format.empty() && format != "raw")
+    return refuse("firmware in " + std::string(format), "use <os firmware='efi'>: virsh edit NAME");
+  site.loader = loader.text;
+  site.secure_loader = loader.attribute("secure") == "yes";
+  return {};
+}
+
+Status read_nvram_site(const Element& nvram, FirmwareSite& site) {
+  US_CHECK(only(nvram, "template templateFormat type format", "source"));
+  const std::string_view type = nvram.attribute("type"), format = nvram.attribute("format");
+  if (!format.empty() && format != "raw") {
+    return refuse(
+        "NVRAM in " + std::string(format),
+        "while it is off: qemu-img convert -O raw OLD NEW, and name NEW in <nvram>: virsh edit NAME");
   }
-  US_CHECK(only(os, "", "type kernel initrd cmdline boot bootmenu bios smbios"));
+  if (!type.empty() && type != "file")
+    return refuse("NVRAM on " + std::string(type), "keep it in a file: virsh edit NAME");
+  site.nvram_template = nvram.attribute("template");
+  return {};
+}
+
+Status read_firmware(const Element& os, VmDefinition& d, FirmwareSite& site) {
+  const std::string_view chosen = os.attribute("firmware");
+  if (!chosen.empty() && chosen != "efi")
+    return refuse("<os firmware='" + std::string(chosen) + "'>", "remove the attribute: virsh edit NAME");
+  if (const Element* loader = os.child("loader")) US_CHECK(read_loader(*loader, site));
+  if (const Element* nvram = os.child("nvram")) US_CHECK(read_nvram_site(*nvram, site));
+  if (!chosen.empty()) site.loader.clear();  // newer libvirt shows its choice
+  if (!chosen.empty() || !site.loader.empty()) d.firmware = "efi";
+  const Element* firmware = os.child("firmware");
+  if (firmware == nullptr) return {};
+  US_CHECK(only(*firmware, "", "feature"));
+  for (const Element& e : firmware->children) {
+    US_CHECK(only(e, "enabled name", ""));
+    const bool enabled = e.attribute("enabled") == "yes";
+    if (e.attribute("name") == "secure-boot")
+      site.secure_boot = enabled;
+    else if (e.attribute("name") == "enrolled-keys")
+      site.enrolled_keys = enabled;
+    else
+      return refuse("the firmware feature " + std::string(e.attribute("name")),
+                    "remove it from <firmware>: virsh edit NAME");
+  }
+  return {};
+}
+
+Status read_boot(const Element& os, VmDefinition& d, FirmwareSite& site) {
+  US_CHECK(
+      only(os, "firmware", "type loader nvram firmware kernel initrd cmdline boot bootmenu bios smbios"));
+  US_CHECK(read_firmware(os, d, site));
   if (os.text_at("type") != "hvm") return refuse("os type " + std::string(os.text_at("type")));
   d.arch = os.attribute_at("type", "arch");
   d.machine = os.attribute_at("type", "machine");
@@ -191,7 +240,7 @@ Status read_all(const Element& domain, DomainReading& reading) {
   d.clock_offset = "utc";
   for (const Element& e : domain.children) {
     Status status;
-    if (e.name == "os") status = read_boot(e, d);
+    if (e.name == "os") status = read_boot(e, d, reading.firmware);
     if (e.name == "features") status = read_features(e, d);
     if (e.name == "cpu") status = read_cpu(e, d);
     if (e.name == "clock") status = read_clock(e, d);

@@ -71,9 +71,17 @@ void write_identity(const VmDefinition& d, Element& domain) {
   if (d.current_vcpus != d.vcpus) vcpu.set("current", std::to_string(d.current_vcpus));
 }
 
-void write_os(const VmDefinition& d, Element& domain) {
+void write_os(const VmDefinition& d, const ReplicaSite& site, Element& domain) {
   Element& os = domain.add("os");
+  if (!d.firmware.empty()) os.set("firmware", d.firmware);
   os.add("type", "hvm").set("arch", d.arch).set("machine", d.machine);
+  if (!d.firmware.empty()) {
+    const auto word = [](bool yes) { return yes ? "yes" : "no"; };
+    Element& firmware = os.add("firmware");
+    firmware.add("feature").set("enabled", word(d.enrolled_keys)).set("name", "enrolled-keys");
+    firmware.add("feature").set("enabled", word(d.secure_boot)).set("name", "secure-boot");
+    os.add("nvram", site.nvram);
+  }
   if (!d.kernel.empty()) os.add("kernel", d.kernel);
   if (!d.initrd.empty()) os.add("initrd", d.initrd);
   if (!d.cmdline.empty()) os.add("cmdline", d.cmdline);
@@ -284,7 +292,7 @@ std::string write_domain(const VmDefinition& definition, const ReplicaSite& site
   domain.name = "domain";
   domain.set("type", definition.type);
   write_identity(definition, domain);
-  write_os(definition, domain);
+  write_os(definition, site, domain);
   write_features(definition, domain);
   write_cpu(definition, domain);
   write_clock(definition, domain);

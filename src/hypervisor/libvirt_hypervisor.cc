@@ -11,6 +11,7 @@
 #include "hypervisor/definition.h"
 #include "hypervisor/domain.h"
 #include "hypervisor/element.h"
+#include "hypervisor/firmware.h"
 #include "hypervisor/qcow2_header.h"
 #include "hypervisor/replica_domain.h"
 
@@ -104,7 +105,9 @@ Result<DiskGeometry> geometry_of(const std::string& vm, const DiskSite& site,
 
 LibvirtHypervisor::LibvirtHypervisor(HypervisorConfig config)
     : config_(std::move(config)),
-      holds_(config_.hook_directory, config_.hold_directory),
+      hook_(config_.hook_directory, config_.hold_directory, config_.watch_directory),
+      holds_(config_.hold_directory),
+      watch_(config_.watch_directory),
       connection_(std::make_unique<LibvirtConnection>(config_.uri, config_.scratch_directory + "/")),
       jobs_(std::make_unique<BackupJobs>(*connection_, config_)) {}
 
@@ -118,7 +121,7 @@ void LibvirtHypervisor::on_event(std::function<void(const Uuid&, core::VmEvent)>
 }
 
 Status LibvirtHypervisor::prepare() {
-  US_CHECK(holds_.install_hook());
+  US_CHECK(hook_.install());
   US_CHECK(holds_.hold(*Uuid::parse(kProbe), "it only tests whether holds work"));
   std::error_code error;
   std::filesystem::create_directories(config_.scratch_directory, error);
@@ -206,6 +209,7 @@ Result<core::VmFacts> LibvirtHypervisor::inspect(const Uuid& vm) {
   if (!domain) return facts;
   facts.exists = true;
   facts.power = power_of(domain->get());
+  US_TRY(facts.changed_while_off, watch_.changed(vm));
   facts.managed_save = virDomainHasManagedSaveImage(domain->get(), 0) == 1;
   const bool active = is_active(domain->get());
   if (Status status = jobs_->thaw_left_over(domain->get(), vm); !status)
@@ -253,6 +257,7 @@ Result<VmDefinition> LibvirtHypervisor::definition(const Uuid& vm) {
     US_TRY(const ImageHeader header, read_image_header(site->path));
     disk.size = header.size;
   }
+  US_CHECK(resolve_firmware(definition, reading.firmware, host_firmware(config_.firmware_directories)));
   US_CHECK(check(definition));
   return definition;
 }
@@ -302,8 +307,26 @@ Status LibvirtHypervisor::delete_checkpoint(const Uuid& vm, const std::string& n
   return jobs_->delete_checkpoint(vm, name);
 }
 
+Status LibvirtHypervisor::watch_disks(const Uuid& vm, bool on) {
+  if (on) US_CHECK(hook_.install());
+  return watch_.watch(vm, on);
+}
+Status LibvirtHypervisor::forget_disk_changes(const Uuid& vm) {
+  return watch_.forget(vm);
+}
+
+Result<Bytes> LibvirtHypervisor::nvram(const Uuid& vm) {
+  US_TRY(const ConnectionRef connection, connection_->get());
+  US_TRY(const DomainRef domain, find_domain(connection.get(), vm));
+  US_TRY(const std::string xml, domain_xml(domain.get(), 0));
+  US_TRY(const Element document, parse_xml(xml));
+  const std::string path = nvram_path(document, config_.domain_directory + "/nvram");
+  if (path.empty()) return Bytes();
+  return read_nvram(path);
+}
+
 Status LibvirtHypervisor::hold(const Uuid& vm, const std::string& reason) {
-  US_CHECK(holds_.install_hook());
+  US_CHECK(hook_.install());
   US_CHECK(holds_.hold(vm, reason));
   return hook_in_force();
 }
@@ -320,7 +343,11 @@ Result<std::vector<std::string>> LibvirtHypervisor::check_replica(const core::Re
 }
 Status LibvirtHypervisor::define_replica(const core::ReplicaRequest& request) {
   US_TRY(const ConnectionRef connection, connection_->get());
-  return hypervisor::define_replica(connection.get(), config_, request);
+  ImageOwner owner;
+  if (!request.nvram.empty()) {
+    US_TRY(owner, image_owner());
+  }
+  return hypervisor::define_replica(connection.get(), config_, request, owner);
 }
 Status LibvirtHypervisor::undefine(const Uuid& vm) {
   US_TRY(const ConnectionRef connection, connection_->get());

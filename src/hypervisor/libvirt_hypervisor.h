@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "core/ports/hypervisor.h"
+#include "hypervisor/disk_watch.h"
 #include "hypervisor/hold.h"
+#include "hypervisor/hook.h"
 
 namespace understudy::hypervisor {
 
@@ -24,6 +26,9 @@ struct HypervisorConfig {
   std::string guard_program;   // empty: understudy-guard beside the running program
   std::string hook_directory = "/etc/libvirt/hooks/qemu.d";
   std::string hold_directory = "/var/lib/understudy/holds";
+  std::string watch_directory = "/var/lib/understudy/watched";  // of disk_watch.h
+  // QEMU's firmware descriptors, the first one first.
+  std::vector<std::string> firmware_directories = {"/etc/qemu/firmware", "/usr/share/qemu/firmware"};
   // The primary's network or bridge -> a libvirt network here, or "bridge:NAME". Without an entry: the same
   // name.
   std::map<std::string, std::string> networks;
@@ -80,6 +85,9 @@ class LibvirtHypervisor final : public core::Hypervisor {
   // Off: invalid_state, as libvirt cannot delete then; to be asked again when the VM runs.
   Status delete_checkpoint(const Uuid& vm, const std::string& name) override;
 
+  Status watch_disks(const Uuid& vm, bool on) override;
+  Status forget_disk_changes(const Uuid& vm) override;
+  Result<Bytes> nvram(const Uuid& vm) override;
   Status hold(const Uuid& vm, const std::string& reason) override;
   Status lift_hold(const Uuid& vm) override;
   Result<bool> held(const Uuid& vm) override;
@@ -93,7 +101,9 @@ class LibvirtHypervisor final : public core::Hypervisor {
 
  private:
   const HypervisorConfig config_;
+  Hook hook_;
   Holds holds_;
+  DiskWatch watch_;
   std::mutex probe_mutex_;
   std::unique_ptr<LibvirtConnection> connection_;
   std::unique_ptr<BackupJobs> jobs_;

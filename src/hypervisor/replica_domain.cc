@@ -5,11 +5,15 @@
 #include <set>
 
 #include "hypervisor/definition_parts.h"
+#include "hypervisor/firmware.h"
+#include "hypervisor/small_file.h"
 
 namespace understudy::hypervisor {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kNvram[] = "nvram.fd";  // beside the disks
 
 Result<std::set<std::string>> local_networks(virConnect* connection) {
   virNetwork** list = nullptr;
@@ -118,6 +122,7 @@ Result<std::string> replica_xml(virConnect* connection, const HypervisorConfig& 
   ReplicaSite site;
   site.disk_paths = request.disk_paths;
   site.networks = mapped(request.definition, config.networks, local);
+  site.nvram = request.store_directory + "/" + kNvram;
   if (!config.serial_log_directory.empty())
     site.serial_log = config.serial_log_directory + "/" + request.definition.name + ".console";
   return write_domain(request.definition, site);
@@ -157,6 +162,32 @@ void warn_of_size(virConnect* connection, const VmDefinition& d, std::vector<std
   }
 }
 
+// An earlier replica domain of that id goes, with all that libvirt keeps about it but the NVRAM: what was
+// saved or marked in a life before does not fit the disks and the devices of this one. False when there was
+// one.
+Result<bool> make_way(virConnect* connection, const VmDefinition& d) {
+  const Result<DomainRef> domain = find_domain(connection, d.id);
+  if (!domain && exists(domain.error())) return fail(domain.error());
+  if (!domain) return true;
+  const std::string name = name_of(domain->get());
+  if (is_active(domain->get()))
+    return fail(ErrorCode::invalid_state, "VM " + name + " is running", "virsh shutdown " + name);
+  const bool plain = name == d.name && virDomainHasManagedSaveImage(domain->get(), 0) == 0 &&
+                     virDomainListAllCheckpoints(domain->get(), nullptr, 0) == 0 &&
+                     virDomainSnapshotNum(domain->get(), 0) == 0;
+  constexpr unsigned kFlags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                              VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
+  if (plain || virDomainUndefineFlags(domain->get(), kFlags) == 0) return false;
+  return fail(libvirt_error("undefining " + name));
+}
+
+Status put_nvram(const core::ReplicaRequest& request, const ImageOwner& owner) {
+  if (request.definition.firmware.empty()) return remove_file(request.store_directory, kNvram);
+  if (request.nvram.empty()) return {};
+  return replace_file(request.store_directory, kNvram, as_text(request.nvram), 0600,
+                      FileOwner{owner.user, owner.group});
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> check_replica(virConnect* connection, const HypervisorConfig& config,
@@ -166,6 +197,7 @@ Result<std::vector<std::string>> check_replica(virConnect* connection, const Hyp
   US_CHECK(check_paths(request));
   US_CHECK(check_ours(connection, d));
   US_CHECK(check_boot_files(d, config.boot_directories));
+  US_CHECK(check_firmware(d, host_firmware(config.firmware_directories), request.nvram.size()));
   US_TRY(const Element caps, capabilities(connection, d));
   US_CHECK(check_cpu(d, caps));
   US_TRY(const uint32_t most_vcpus, number32(caps.attribute_at("vcpu", "max"), UINT32_MAX));
@@ -189,15 +221,24 @@ Result<std::vector<std::string>> check_replica(virConnect* connection, const Hyp
 }
 
 Status define_replica(virConnect* connection, const HypervisorConfig& config,
-                      const core::ReplicaRequest& request) {
-  US_CHECK(check(request.definition));
+                      const core::ReplicaRequest& request, const ImageOwner& owner) {
+  const VmDefinition& d = request.definition;
+  US_CHECK(check(d));
   US_CHECK(check_paths(request));
-  US_CHECK(check_ours(connection, request.definition));
+  US_CHECK(check_ours(connection, d));
+  US_CHECK(check_firmware(d, host_firmware(config.firmware_directories), request.nvram.size()));
   US_TRY(const std::string xml, replica_xml(connection, config, request));
+  US_TRY(const bool fresh, make_way(connection, d));
+  US_CHECK(put_nvram(request, owner));
   const DomainRef domain(virDomainDefineXMLFlags(connection, xml.c_str(), 0));
-  if (domain == nullptr) return fail(libvirt_error("defining the replica of " + request.definition.name));
+  if (domain == nullptr) {
+    const Error error = libvirt_error("defining the replica of " + d.name);
+    if (fresh)
+      static_cast<void>(remove_file(request.store_directory, kNvram));  // that error is the one to tell
+    return fail(error);
+  }
   if (virDomainSetAutostart(domain.get(), 0) != 0)
-    return fail(libvirt_error("turning autostart off for " + request.definition.name));
+    return fail(libvirt_error("turning autostart off for " + d.name));
   return {};
 }
 

@@ -12,8 +12,9 @@ namespace understudy::hypervisor {
 
 Result<std::vector<std::string>> check_replica(virConnect* connection, const HypervisorConfig& config,
                                                const core::ReplicaRequest& request);
+// `owner` gets the NVRAM file.
 Status define_replica(virConnect* connection, const HypervisorConfig& config,
-                      const core::ReplicaRequest& request);
+                      const core::ReplicaRequest& request, const ImageOwner& owner);
 Status undefine_replica(virConnect* connection, const Uuid& vm);
 
 }  // namespace understudy::hypervisor

@@ -223,6 +223,9 @@ void fields(JsonFields& f, VmDefinition& definition) {
   f.text("kernel", definition.kernel, kMostPath);
   f.text("initrd", definition.initrd, kMostPath);
   f.text("cmdline", definition.cmdline, kMostCommandLine);
+  f.text("firmware", definition.firmware, kMostWord);
+  f.flag("secure_boot", definition.secure_boot);
+  f.flag("enrolled_keys", definition.enrolled_keys);
   f.texts("boot_devices", definition.boot_devices, kMostListed, kMostWord);
   f.flag("acpi", definition.acpi);
   f.flag("apic", definition.apic);

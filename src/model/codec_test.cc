@@ -60,6 +60,8 @@ VmDefinition definition() {
   made.nics = {{"52:54:00:00:00:01", "virtio", "default", "", 2, false}};
   made.controllers = {{"pci", "pcie-root-port", 3, "pci:0:1:0.0", 1, 2, 3}, {}};
   made.devices = {{"channel", "unix", "", "", "org.qemu.guest_agent.0", 1}};
+  made.firmware = "efi";
+  made.secure_boot = made.enrolled_keys = true;
   return made;
 }
 

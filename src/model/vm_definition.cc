@@ -305,6 +305,9 @@ Status check_platform(const VmDefinition& d) {
   US_CHECK(check_boot_file("kernel", d.kernel));
   US_CHECK(check_boot_file("initrd", d.initrd));
   US_CHECK(plain_text("kernel command line", d.cmdline, kMostText));
+  US_CHECK(one_of("firmware", d.firmware, "- efi"));
+  if (d.secure_boot && d.firmware.empty()) return bad("firmware", d.firmware, "has no Secure Boot");
+  if (d.enrolled_keys && !d.secure_boot) return bad("enrolled keys", "yes", "need Secure Boot");
   US_CHECK(at_most("boot devices", d.boot_devices.size(), 4));
   for (const std::string& device : d.boot_devices)
     US_CHECK(one_of("boot device", device, "hd cdrom network"));

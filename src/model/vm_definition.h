@@ -76,7 +76,9 @@ struct VmDefinition {
   // Direct kernel boot names files of the host: `kernel` and `initrd` are paths that must exist on both hosts
   // below /var/lib/libvirt/boot or /boot; anything else is refused with the way out.
   std::string kernel, initrd, cmdline;
-  std::vector<std::string> boot_devices;  // hd, cdrom, network
+  std::string firmware;                             // efi, or empty: BIOS
+  bool secure_boot = false, enrolled_keys = false;  // of efi, as libvirt's choice of firmware names them
+  std::vector<std::string> boot_devices;            // hd, cdrom, network
   bool acpi = true, apic = true, pae = false;
   std::vector<std::string> features;  // other switches of the white list, "name=value", sorted
   std::string clock_offset;           // utc, localtime

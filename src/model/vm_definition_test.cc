@@ -72,6 +72,14 @@ const Case kCases[] = {
     {"cpu_model_missing", [](auto& d) { d.cpu_mode = "custom"; }, "cpu model"},
     {"cpu_feature", [](auto& d) { d.cpu_features = {"aes"}; }, "policy"},
     {"cpu_feature_text", [](auto& d) { d.cpu_features = {"+a,b"}; }, "plain word"},
+    {"firmware", [](auto& d) { d.firmware = "/usr/share/OVMF/OVMF_CODE.fd"; }, "efi"},
+    {"secure_bios", [](auto& d) { d.secure_boot = true; }, "Secure Boot"},
+    {"keys_of_nothing",
+     [](auto& d) {
+       d.firmware = "efi";
+       d.enrolled_keys = true;
+     },
+     "Secure Boot"},
     {"kernel", [](auto& d) { d.kernel = "/etc/passwd"; }, "/boot"},
     {"kernel_climbs", [](auto& d) { d.kernel = "/boot/../etc/passwd"; }, "/boot"},
     {"initrd_folder", [](auto& d) { d.initrd = "/boot/.."; }, "/boot"},

@@ -67,6 +67,9 @@ struct NoHypervisor final : core::Hypervisor {
   Result<core::OpenedJob> open_job(const core::OpenJobRequest&) override { return fail(none()); }
   Status end_job(const Uuid&) override { return {}; }
   Status delete_checkpoint(const Uuid&, const std::string&) override { return {}; }
+  Status watch_disks(const Uuid&, bool) override { return {}; }
+  Status forget_disk_changes(const Uuid&) override { return {}; }
+  Result<Bytes> nvram(const Uuid&) override { return Bytes(); }
   Status hold(const Uuid&, const std::string&) override { return {}; }
   Status lift_hold(const Uuid&) override { return {}; }
   Result<bool> held(const Uuid&) override { return false; }

@@ -50,7 +50,8 @@ Answer inspect(LibvirtHypervisor& h, const Uuid& vm) {
   return "exists=" + std::to_string(facts.exists) +
          " power=" + std::to_string(static_cast<int>(facts.power)) +
          " managed_save=" + std::to_string(facts.managed_save) + " job=" + std::to_string(facts.job_open) +
-         " checkpoints=" + joined(facts.checkpoints) + " broken=" + joined(facts.broken_checkpoints);
+         " checkpoints=" + joined(facts.checkpoints) + " broken=" + joined(facts.broken_checkpoints) +
+         " changed=" + joined(facts.changed_while_off);
 }
 
 Result<std::vector<DiskGeometry>> geometry(LibvirtHypervisor& h, const Uuid& vm, const std::string& disks) {
@@ -148,10 +149,23 @@ Answer drain(LibvirtHypervisor& h, const Uuid& vm, const std::string& disks) {
          " ms=" + std::to_string((SystemClock().now().monotonic - start).whole_millis());
 }
 
+std::string slurp(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// nvram VM FILE: writes it there, says how many bytes
+Answer nvram(LibvirtHypervisor& h, const Uuid& vm, const std::string& path) {
+  US_TRY(const Bytes bytes, h.nvram(vm));
+  std::ofstream(path) << as_text(bytes);
+  return std::to_string(bytes.size());
+}
+
+// check|define DEFINITION STORE [NVRAM]; the first and the last are files
 Answer replica(LibvirtHypervisor& h, const Words& words) {
-  std::ifstream in(words.at(1));
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const std::string text = slurp(words.at(1)), nvram = slurp(words.at(3));
   core::ReplicaRequest request;
+  request.nvram.assign(as_bytes(nvram).begin(), as_bytes(nvram).end());
   US_TRY(request.definition, decode<VmDefinition>(text));
   request.store_directory = words.at(2);
   for (const VmDisk& disk : request.definition.disks)
@@ -198,7 +212,14 @@ Answer run(LibvirtHypervisor& h, const Words& words) {
   if (command == "drain") return drain(h, vm, words.at(2));
   if (command == "end") return done(h.end_job(vm));
   if (command == "delete-checkpoint") return done(h.delete_checkpoint(vm, words.at(2)));
+  if (command == "watch-disks") return done(h.watch_disks(vm, words.at(2) == "on"));
+  if (command == "forget") return done(h.forget_disk_changes(vm));
+  if (command == "nvram") return nvram(h, vm, words.at(2));
   if (command == "hold") return done(h.hold(vm, words.at(2)));
+  if (command == "held") {
+    US_TRY(const bool held, h.held(vm));
+    return std::to_string(held);
+  }
   if (command == "lift") return done(h.lift_hold(vm));
   if (command == "start") return done(h.start(vm));
   if (command == "stop") return done(h.stop(vm));
@@ -214,6 +235,7 @@ void configure(hypervisor::HypervisorConfig& config, const std::string& setting)
   if (key == "scratch") config.scratch_directory = value;
   if (key == "scratch-space") config.scratch_space = std::stoull(value);
   if (key == "network") config.networks[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+  if (key == "firmware") config.firmware_directories = {value};
   if (key == "guard") config.guard_program = value;
   if (key == "serial-log") config.serial_log_directory = value;
 }

@@ -57,4 +57,4 @@ def probe(host, *words, check=True, config=(), env=None):
 
 def facts(host, uuid):
     values = dict(pair.split("=", 1) for pair in probe(host, "inspect", uuid).split())
-    return {k: v.split(",") if "," in v else ([v] if v else []) if k in ("checkpoints", "broken") else v for k, v in values.items()}
+    return {k: v.split(",") if "," in v else ([v] if v else []) if k in ("checkpoints", "broken", "changed") else v for k, v in values.items()}

@@ -302,6 +302,62 @@ def test_replica_has_the_same_definition(lab, vm, tmp_path):
     assert facts(b, uuid)["exists"] == "0"
 
 
+def test_replica_is_defined_anew_without_its_past(lab, vm, tmp_path):
+    """Every point has a definition of its own."""
+    a, name, uuid = vm
+    b, store, file = lab.host("B"), f"/var/lib/understudy/replicas/{uuid}", tmp_path / "definition"
+    first = json.loads(probe(a, "definition", uuid))
+    second = {**first, "name": f"{name}-2", "memory_kib": 147456, "current_memory_kib": 147456, "cdroms": ["sda:sata"]}
+    os.chmod(tmp_path, 0o755)
+    b.run(["mkdir", "-p", store])
+    for disk in first["disks"]:
+        b.run(["chown", probe(b, "owner"), b.create_disk(f"{store}/{disk['target']}.qcow2", str(disk["size"]))])
+
+    def define(definition, check=True):
+        file.write_text(json.dumps(definition))
+        return probe(b, "define", file, store, check=check)
+    try:
+        define(first)
+        b.virsh("start", name)
+        assert "is running" in define(second, check=False)
+        b.virsh("autostart", name)
+        b.virsh("snapshot-create-as", name, "s")
+        probe(b, "open", uuid, "vda,vdb", "-", FIRST)
+        probe(b, "end", uuid)
+        b.virsh("managedsave", name)
+        probe(b, "hold", uuid, "x")
+        assert define(second) == "ok"
+        now = facts(b, uuid)
+        assert (now["managed_save"], now["checkpoints"], now["power"]) == ("0", [], "0")
+        assert b.virsh("snapshot-list", "--name", f"{name}-2") == ""
+        assert "disable" in b.virsh("dominfo", f"{name}-2")
+        assert b.virsh("domuuid", f"{name}-2") == uuid and name not in b.virsh("list", "--all", "--name").split()
+        assert json.loads(probe(b, "definition", uuid)) == {**second, "controllers": json.loads(probe(b, "definition", uuid))["controllers"]}
+        assert "Understudy holds" in b.virsh("start", f"{name}-2", check=False).stderr, "a hold is of the id"
+        assert define(first) == "ok"
+        assert json.loads(probe(b, "definition", uuid)) == first
+    finally:
+        probe(b, "lift", uuid)
+        b.virsh("destroy", name, check=False)
+        assert probe(b, "undefine", uuid) == "ok"
+
+
+def test_holds_can_be_repeated_and_outlive_the_host(lab, vm):
+    host, _, uuid = vm
+    assert probe(host, "held", uuid) == "0"
+    for reason in ("first", "second", "second"):
+        assert probe(host, "hold", uuid, reason) == "ok"
+        assert probe(host, "held", uuid) == "1"
+    host.power_cut()
+    host.boot()
+    assert probe(host, "held", uuid) == "1"
+    assert "Understudy holds this VM: second" in probe(host, "start", uuid, check=False)
+    for _ in range(2):
+        assert probe(host, "lift", uuid) == "ok"
+        assert probe(host, "held", uuid) == "0"
+    assert probe(host, "start", uuid) == "ok"
+
+
 def test_vms_that_are_not_ours_are_left_alone(lab, vm, tmp_path):
     a, name, uuid = vm
     (tmp_path / "definition").write_text(probe(a, "definition", uuid))

@@ -37,7 +37,7 @@ def definition(vm, name):
     return {"id": vm, "name": name, "title": "", "description": "", "type": "qemu", "arch": "x86_64", "machine": "pc-q35-7.2",
             "memory_kib": 131072, "current_memory_kib": 131072, "vcpus": 1, "current_vcpus": 1, "sockets": 0, "dies": 0,
             "cores": 0, "threads": 0, "cpu_mode": "", "cpu_model": "", "cpu_check": "", "cpu_features": [], "kernel": "",
-            "initrd": "", "cmdline": "", "boot_devices": ["hd"], "acpi": True, "apic": True, "pae": False, "features": [],
+            "firmware": "", "secure_boot": False, "enrolled_keys": False, "initrd": "", "cmdline": "", "boot_devices": ["hd"], "acpi": True, "apic": True, "pae": False, "features": [],
             "clock_offset": "utc", "timers": [], "on_poweroff": "destroy", "on_reboot": "restart", "on_crash": "destroy",
             "disks": [{"target": "vda", "bus": "virtio", "size": 1 << 20, "serial": "", "address": "", "boot_order": 0,
                        "discard": True, "cache": "", "io": "", "detect_zeroes": ""}],

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/cancel.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -37,6 +38,7 @@ struct VmFacts {
   bool job_open = false;                        // a backup job, ours or not
   std::vector<std::string> checkpoints;         // all names, oldest first
   std::vector<std::string> broken_checkpoints;  // those whose bitmap is missing or inconsistent on some disk
+  std::vector<std::string> changed_while_off;   // targets of disks that somebody wrote while the VM was off
   bool operator==(const VmFacts&) const = default;
 };
 
@@ -63,6 +65,8 @@ struct ReplicaRequest {
   VmDefinition definition;              // checked again before use
   std::vector<std::string> disk_paths;  // in the order of definition.disks
   std::string store_directory;
+  Bytes nvram;  // of a UEFI VM: put into the store directory; empty: what is there stays, or firmware begins
+                // anew
 };
 
 enum class VmEvent : uint8_t {
@@ -100,6 +104,13 @@ class Hypervisor {
   virtual Status end_job(const Uuid& vm) = 0;
   // No error when it is not there.
   virtual Status delete_checkpoint(const Uuid& vm, const std::string& name) = 0;
+  // The hook records this VM's disk files when it stops and compares them when it starts, our daemon dead or
+  // alive. Durable when it returns; off also forgets.
+  virtual Status watch_disks(const Uuid& vm, bool on) = 0;
+  // After a resync has covered VmFacts::changed_while_off. No error when there is none.
+  virtual Status forget_disk_changes(const Uuid& vm) = 0;
+  // What the firmware of a UEFI VM has stored, as it is now; empty when it has none.
+  virtual Result<Bytes> nvram(const Uuid& vm) = 0;
 
   // --- holds and replicas ---
   // The hold refuses every start of the VM with `reason`, our daemon dead or alive. Durable when it returns.
