@@ -16,6 +16,9 @@ inline constexpr size_t kMostDisks = 32;                // disks of one VM
 inline constexpr uint64_t kMostDiskSize = 64ULL << 40;  // 64 TiB, what 64 KiB clusters are tested for
 inline constexpr size_t kMostChainDepth =
     32;  // libvirt refuses 200 files and start time grows faster than depth
+inline constexpr uint32_t kMostHourly = 24;  // RecoveryHistory of the schema: 0 to 24 points of an hour each
+inline constexpr size_t kMostOnDemand = 4;   // with kMostHourly and the newest, below kMostChainDepth
+inline constexpr size_t kMostSetAside = 64;  // reverted failovers kept at once; each is dropped after a day
 
 // --- transfer ---
 inline constexpr uint32_t kMostExtentData =
@@ -88,6 +91,6 @@ inline constexpr size_t kMostEmbeddedLength = 256 << 10;
 inline constexpr size_t kMostManifest = 1 << 20;
 inline constexpr size_t kMostState = 4 << 20;
 inline constexpr size_t kMostDefinition = 256 << 10;
-inline constexpr size_t kMostNvram = 1 << 20;  // OVMF's is 528 KiB
+inline constexpr size_t kMostSettings = 64 << 10;  // of a replica's owner, in its manifest
 
 }  // namespace understudy::limits

@@ -111,7 +111,8 @@ void Performer::on(const State& state, const core::Publish& action) {
       [this, vm = state.vm, action]() -> core::Event {
         const auto store = replica_store(vm);
         if (!store) return core::Published{action.id, fail(store.error()), false};
-        auto point = (*store)->finish({action.key, action.point, action.type, action.cut, action.received});
+        auto point = (*store)->finish({action.key, action.point, action.type, action.cut, action.received},
+                                      store::Retention());
         if (!point) return core::Published{action.id, fail(point.error()), false};
         return core::Published{action.id, *point, (*store)->merge_due()};
       },

@@ -194,7 +194,7 @@ TEST(Performer, AFailoverThatCannotBeCompletedLeavesTheReplicaReceiving) {
   ASSERT_TRUE(made) << made.error().text();
   const TransferKey key{{set, 1, 1}, 0, TransferKind::delta};
   ASSERT_TRUE((*made)->begin(key, 65536));
-  const auto point = (*made)->finish({key, Uuid::random(), PointType::standard, {1}, {2}});
+  const auto point = (*made)->finish({key, Uuid::random(), PointType::standard, {1}, {2}}, {});
   ASSERT_TRUE(point) << point.error().text();
 
   std::promise<core::Event> ended;

@@ -3,6 +3,30 @@
 #include <algorithm>
 
 namespace understudy::store {
+namespace {
+
+std::string_view before_dash(std::string_view name) {
+  return name.substr(0, name.find('-'));
+}
+
+// Takes `prefix` off.
+bool drop(std::string_view& name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
+  return true;
+}
+
+// What follows `count` times a dash and digits; not a suffix of anything made here when they are not there.
+std::string_view numbers(std::string_view name, int count) {
+  for (; count > 0; --count) {
+    const size_t digits = std::min(name.find_first_not_of("0123456789", 1), name.size());
+    if (digits < 2 || name[0] != '-') return "?";
+    name.remove_prefix(digits);
+  }
+  return name;
+}
+
+}  // namespace
 
 std::string image_name(std::string_view target, FileNumber number) {
   return std::string(target) + "-" + std::to_string(number.generation) + "-" +
@@ -13,33 +37,37 @@ std::string active_name(std::string_view target) {
   return std::string(target) + "-active.qcow2";
 }
 
+std::string reverted_name(std::string_view target, uint64_t generation) {
+  return std::string(target) + "-reverted-" + std::to_string(generation) + ".qcow2";
+}
+
+std::string machine_name(FileNumber number) {
+  return "machine-" + std::to_string(number.generation) + "-" + std::to_string(number.sequence);
+}
+
 bool valid_target(std::string_view target) {
   return !target.empty() && target.size() <= 4 &&
          std::all_of(target.begin(), target.end(), [](char c) { return c >= 'a' && c <= 'z'; });
 }
 
 bool is_active_name(std::string_view name) {
-  const std::string_view target = name.substr(0, name.find('-'));
+  const auto target = before_dash(name);
   return valid_target(target) && name == active_name(target);
 }
 
 bool is_image_name(std::string_view name) {
-  constexpr std::string_view suffix = ".qcow2";
-  const std::string_view target = name.substr(0, name.find('-'));
-  if (!valid_target(target) || !name.ends_with(suffix) || name.size() <= target.size() + suffix.size())
-    return false;
-  const std::string_view numbers = name.substr(target.size(), name.size() - target.size() - suffix.size());
-  int dashes = 0;
-  char before = 0;
-  for (const char c : numbers) {  // "-1-12"
-    if (c == '-' && before == '-') return false;
-    if (c == '-')
-      ++dashes;
-    else if (c < '0' || c > '9')
-      return false;
-    before = c;
-  }
-  return dashes == 2 && before != '-';
+  const auto target = before_dash(name);
+  return valid_target(target) && drop(name, target) && numbers(name, 2) == ".qcow2";
+}
+
+bool is_reverted_name(std::string_view name) {
+  const auto target = before_dash(name);
+  return valid_target(target) && drop(name, target) && drop(name, "-reverted") &&
+         numbers(name, 1) == ".qcow2";
+}
+
+bool is_machine_name(std::string_view name) {
+  return drop(name, "machine") && numbers(name, 2).empty();
 }
 
 }  // namespace understudy::store

@@ -18,12 +18,16 @@ struct FileNumber {
   bool operator==(const FileNumber&) const = default;
 };
 
-std::string image_name(std::string_view target, FileNumber number);  // vda-1-12.qcow2
-std::string active_name(std::string_view target);                    // vda-active.qcow2
-bool valid_target(std::string_view target);                          // [a-z]{1,4}
-// Could image_name or active_name have made it, for any target?
+std::string image_name(std::string_view target, FileNumber number);       // vda-1-12.qcow2
+std::string active_name(std::string_view target);                         // vda-active.qcow2
+std::string reverted_name(std::string_view target, uint64_t generation);  // vda-reverted-2.qcow2
+std::string machine_name(FileNumber number);                              // machine-1-12
+bool valid_target(std::string_view target);                               // [a-z]{1,4}
+// Could one of the functions above have made it, for any target?
 bool is_image_name(std::string_view name);
 bool is_active_name(std::string_view name);
+bool is_reverted_name(std::string_view name);
+bool is_machine_name(std::string_view name);
 
 class Layout {
  public:

@@ -9,7 +9,7 @@ constexpr uint64_t kZeroStep = 64 << 20;  // of a zero range
 constexpr uint64_t kHoleStep = 1ULL << 40;
 constexpr uint64_t kSyncEvery = 16 << 20;  // bounds what a stop has to wait for
 
-Result<uint64_t> copy(qcow2::Image& upper, qcow2::Image& bottom, const qcow2::StopCheck& stop) {
+Result<uint64_t> copy(qcow2::Image& upper, qcow2::Image& lower, const qcow2::StopCheck& stop) {
   using Kind = qcow2::Mapping::Kind;
   Bytes buffer(kStep);
   uint64_t merged = 0;
@@ -20,18 +20,18 @@ Result<uint64_t> copy(qcow2::Image& upper, qcow2::Image& bottom, const qcow2::St
     uint64_t length = run.length;
     if (run.kind == Kind::zero) {
       length = least(length, kZeroStep);
-      US_CHECK(bottom.zero(at, length));
+      US_CHECK(lower.zero(at, length));
     } else if (run.kind == Kind::data) {
       length = least(length, kStep);
       const MutableByteView piece = MutableByteView(buffer).first(length);
       US_CHECK(upper.read(at, piece));
-      US_CHECK(bottom.write(at, piece));
+      US_CHECK(lower.write(at, piece));
       merged += length;
       unsynced += length;
     }
     at += length;
     if (unsynced >= kSyncEvery) {
-      US_CHECK(bottom.flush());
+      US_CHECK(lower.flush());
       unsynced = 0;
     }
   }
@@ -39,16 +39,24 @@ Result<uint64_t> copy(qcow2::Image& upper, qcow2::Image& bottom, const qcow2::St
 }
 }  // namespace
 
-Result<uint64_t> merge_into_bottom(Files& files, const std::string& bottom_path,
-                                   const std::string& upper_path, const qcow2::StopCheck& stop) {
+bool can_merge(bool lower_is_bottom, uint64_t lower_cluster, uint64_t upper_cluster) {
+  return lower_is_bottom || upper_cluster % lower_cluster == 0;
+}
+
+Result<uint64_t> merge_into(Files& files, const std::string& lower_path, const std::string& upper_path,
+                            const qcow2::StopCheck& stop) {
   US_TRY(const auto upper, qcow2::Image::open(files, upper_path, qcow2::Access::read));
-  US_TRY(const auto bottom, qcow2::Image::open(files, bottom_path, qcow2::Access::modify, stop));
-  if (!bottom->header().backing.empty() || bottom->header().size != upper->header().size)
-    return fail(ErrorCode::corrupt,
-                bottom_path + " is not the bottom of a chain that " + upper_path + " is in");
-  auto merged = copy(*upper, *bottom, stop);
+  const qcow2::Header& above = upper->header();
+  if (above.backing != lower_path.substr(lower_path.rfind('/') + 1))
+    return fail(ErrorCode::corrupt, upper_path + " is not on " + lower_path, "qemu-img info " + upper_path);
+  US_TRY(const auto lower, qcow2::Image::open(files, lower_path, qcow2::Access::modify, stop));
+  const qcow2::Header& below = lower->header();
+  if (below.size != above.size ||
+      !can_merge(below.backing.empty(), below.cluster_size(), above.cluster_size()))
+    return fail(ErrorCode::corrupt, lower_path + " cannot take in what " + upper_path + " has");
+  auto merged = copy(*upper, *lower, stop);
   const bool stopped = !merged && merged.error().code() == ErrorCode::cancelled;
-  if (merged || stopped) US_CHECK(bottom->seal());
+  if (merged || stopped) US_CHECK(lower->seal());
   return merged;
 }
 

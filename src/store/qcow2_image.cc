@@ -108,27 +108,35 @@ Status Image::read_host(uint64_t offset, MutableByteView into) {
 
 // --- the two levels of tables ---
 
-Result<uint64_t> Image::l1_host(uint64_t index) const {
+// Is this a cluster of the file? One that is only read may grow meanwhile: a merge appends to it.
+Result<bool> Image::inside(uint64_t host) {
+  if (host % header_.cluster_size() != 0) return false;
+  if (host / header_.cluster_size() >= end_ && !writable_) {
+    US_TRY(file_size_, file_->size());
+    end_ = counted_ = align_up(file_size_, header_.cluster_size()) / header_.cluster_size();
+  }
+  return host / header_.cluster_size() < end_;
+}
+
+Result<uint64_t> Image::l1_host(uint64_t index) {
   const uint64_t entry = l1_[index];
   const uint64_t host = entry & kOffsetMask;
-  if ((entry & kL1Reserved) != 0 || host % header_.cluster_size() != 0 ||
-      host / header_.cluster_size() >= end_)
-    return damaged("has a damaged L1 table");
+  US_TRY(const bool good, inside(host));
+  if ((entry & kL1Reserved) != 0 || !good) return damaged("has a damaged L1 table");
   return host;
 }
 
-Result<uint64_t> Image::entry_host(uint64_t entry) const {
+Result<uint64_t> Image::entry_host(uint64_t entry) {
   if (entry & kCompressed)
     return fail(ErrorCode::not_supported, path_ + " has compressed clusters", "qemu-img convert -O qcow2 it");
   const uint64_t host = entry & kOffsetMask;
-  if ((entry & kL2Reserved) != 0 || host % header_.cluster_size() != 0 ||
-      host / header_.cluster_size() >= end_)
-    return damaged("has a damaged L2 table");
+  US_TRY(const bool good, inside(host));
+  if ((entry & kL2Reserved) != 0 || !good) return damaged("has a damaged L2 table");
   return host;
 }
 
 Status Image::make_room() {
-  const size_t most = std::max<uint64_t>(4, kMostTableCache / header_.cluster_size());
+  const size_t most = std::max<uint64_t>(4, most_tables_ / header_.cluster_size());
   if (tables_.size() < most) return {};
   const auto& dirty = tables_.back().dirty_pages;
   if (std::find(dirty.begin(), dirty.end(), true) != dirty.end()) US_CHECK(flush());

@@ -74,6 +74,8 @@ class Image {
   Status seal();
   // Forgets cached tables; after flush().
   void shrink();
+  // Keeps no more than these bytes of L2 tables (but four tables), instead of kMostTableCache.
+  void limit_tables(uint64_t bytes) { most_tables_ = bytes; }
 
  private:
   struct Table {
@@ -108,8 +110,9 @@ class Image {
   Result<uint64_t> place(uint64_t offset, uint64_t length);
   Result<uint64_t> allocate();
   Result<uint64_t> zero_table(uint64_t offset, uint64_t length);
-  Result<uint64_t> l1_host(uint64_t index) const;
-  Result<uint64_t> entry_host(uint64_t entry) const;
+  Result<uint64_t> l1_host(uint64_t index);
+  Result<uint64_t> entry_host(uint64_t entry);
+  Result<bool> inside(uint64_t host);
   tl::unexpected<Error> damaged(const std::string& what) const;
 
   std::unique_ptr<File> file_;
@@ -127,6 +130,7 @@ class Image {
   std::list<Table> tables_;         // most recently used first
   std::map<uint64_t, std::list<Table>::iterator> by_index_;
   bool dirty_tables_ = false;
+  uint64_t most_tables_ = kMostTableCache;
 };
 
 }  // namespace understudy::store::qcow2

@@ -89,10 +89,10 @@ TEST_P(WithQemu, ChainsMergeIntoTheBottom) {
     // Stopped half-way, then again to the end.
     int left = 3;
     const auto stop = [&] { return --left > 0 ? Status() : fail(ErrorCode::cancelled, "stopped"); };
-    EXPECT_CODE(merge_into_bottom(files, dir / "a.qcow2", dir / "b.qcow2", stop), ErrorCode::cancelled);
+    EXPECT_CODE(merge_into(files, dir / "a.qcow2", dir / "b.qcow2", stop), ErrorCode::cancelled);
     check_and_compare(dir, "c.qcow2", reference);
     run("qemu-img check -q " + dir / "a.qcow2");
-    ASSERT_OK(merge_into_bottom(files, dir / "a.qcow2", dir / "b.qcow2", [] { return Status(); }));
+    ASSERT_OK(merge_into(files, dir / "a.qcow2", dir / "b.qcow2", [] { return Status(); }));
     run("qemu-img check -q " + dir / "a.qcow2");
     ASSERT_OK(files.rename(dir / "a.qcow2", dir / "b.qcow2"));
     check_and_compare(dir, "c.qcow2", reference);

@@ -1,11 +1,10 @@
 #include "store/records.h"
 
-#include <xxhash.h>
-
-#include <cstdio>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/limits.h"
+#include "store/seal.h"
 
 namespace understudy::store {
 namespace {
@@ -15,34 +14,21 @@ using Json = nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr std::string_view kManifestFormat = "understudy-replica";
 constexpr std::string_view kCursorFormat = "understudy-cursor";
-constexpr std::string_view kSeal = "xxh3-128 ";
-constexpr size_t kSealLength = 9 + 32 + 1;
 constexpr uint64_t kMostNumber = UINT64_MAX;
 constexpr uint64_t kMostVmName = 1024;
+constexpr uint64_t kMostHostName = 1024;
 constexpr size_t kMostChain = 256;  // more than is ever made: the bound of the parser
 
 // --- the envelope: JSON, newline, checksum line ---
 
-std::string checksum_line(std::string_view text) {
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  char line[kSealLength + 1];
-  std::snprintf(line, sizeof line, "%s%016llx%016llx\n", kSeal.data(),
-                static_cast<unsigned long long>(hash.high64), static_cast<unsigned long long>(hash.low64));
-  return line;
-}
-
 std::string seal(std::string_view format, Json body) {
   Json all = {{"format", format}, {"version", kVersion}};
   all.update(body);
-  std::string text = all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return text + checksum_line(text);
+  return sealed(all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 Result<Json> unseal(std::string_view format, std::string_view text) {
-  if (text.size() < kSealLength) return fail(ErrorCode::corrupt, "is too short");
-  const std::string_view body = text.substr(0, text.size() - kSealLength);
-  if (text.substr(body.size()) != checksum_line(body))
-    return fail(ErrorCode::corrupt, "has a wrong checksum");
+  US_TRY(const std::string_view body, unsealed(text));
   Json all = Json::parse(body, nullptr, false);
   if (!all.is_object() || all.value("format", Json()) != format)
     return fail(ErrorCode::corrupt, "is not of the format " + std::string(format));
@@ -106,6 +92,13 @@ class Fields {
     if (!good() || !object_.contains(key) || object_[key].is_null()) return;
     each(Fields(object_[key], where_ + key + ".", bad_));
   }
+  std::optional<FileNumber> file(const char* key) {
+    std::optional<FileNumber> file;
+    maybe(key, [&](Fields in) {
+      file = FileNumber{in.number("generation", 1, kMostNumber), in.number("sequence", 1, kMostNumber)};
+    });
+    return file;
+  }
   void spoil(const char* key) {
     if (good()) bad_ = where_ + key;
   }
@@ -124,6 +117,10 @@ class Fields {
 
 // --- parts ---
 
+Json to_json(FileNumber file) {
+  return {{"generation", file.generation}, {"sequence", file.sequence}};
+}
+
 Json to_json(const ChainLink& link) {
   return {{"generation", link.number.generation},
           {"sequence", link.number.sequence},
@@ -141,10 +138,15 @@ ChainLink chain_link(Fields& in) {
 
 Json to_json(const ListedPoint& listed) {
   const RecoveryPoint& p = listed.point;
-  return {{"id", p.id.lower()},  {"sequence", p.lineage.sequence},
-          {"from", listed.from}, {"type", static_cast<unsigned>(p.type)},
-          {"cut_us", p.cut.us},  {"received_us", p.received.us},
-          {"bytes", p.bytes}};
+  return {{"id", p.id.lower()},
+          {"sequence", p.lineage.sequence},
+          {"from", listed.from},
+          {"type", static_cast<unsigned>(p.type)},
+          {"keep", static_cast<unsigned>(p.keep)},
+          {"cut_us", p.cut.us},
+          {"received_us", p.received.us},
+          {"bytes", p.bytes},
+          {"machine", listed.machine ? to_json(*listed.machine) : Json()}};
 }
 
 ListedPoint listed_point(Fields& in, const ReplicaIdentity& identity) {
@@ -154,9 +156,11 @@ ListedPoint listed_point(Fields& in, const ReplicaIdentity& identity) {
   p.lineage = {identity.set, identity.generation, in.number("sequence", 1, kMostNumber)};
   listed.from = in.number("from", 0, kMostNumber);
   p.type = static_cast<PointType>(in.number("type", 0, static_cast<uint64_t>(PointType::planned)));
+  p.keep = static_cast<PointKeep>(in.number("keep", 0, static_cast<uint64_t>(PointKeep::on_demand)));
   p.cut.us = in.time("cut_us");
   p.received.us = in.time("received_us");
   p.bytes = in.number("bytes", 0, kMostNumber);
+  listed.machine = in.file("machine");
   return listed;
 }
 
@@ -188,39 +192,71 @@ StagedLayer staged_layer(Fields& in, TransferKind kind) {
   return layer;
 }
 
-// What the fields say together.
-const char* inconsistent(const Manifest& m) {
-  if (m.identity.disks.empty()) return "has no disks";
-  for (size_t i = 0; i < m.identity.disks.size(); ++i) {
-    const DiskGeometry& disk = m.identity.disks[i];
-    if (!valid_target(disk.target)) return "has an impossible disk target";
-    if (disk.size % 512 != 0) return "has an impossible disk size";
+// What the fields say together: what is wrong, or nullptr.
+const char* inconsistent_disks(const std::vector<DiskGeometry>& disks) {
+  if (disks.empty()) return "has no disks";
+  for (size_t i = 0; i < disks.size(); ++i) {
+    if (!valid_target(disks[i].target)) return "has an impossible disk target";
+    if (disks[i].size % 512 != 0) return "has an impossible disk size";
     for (size_t j = 0; j < i; ++j)
-      if (m.identity.disks[j].target == disk.target) return "names a disk twice";
-  }
-  for (size_t i = 1; i < m.chain.size(); ++i)
-    if (m.chain[i].number.sequence <= m.chain[i - 1].number.sequence) return "has a chain out of order";
-  size_t at = 0;
-  for (const ListedPoint& listed : m.points) {
-    while (at < m.chain.size() && m.chain[at].number.sequence != listed.point.lineage.sequence) ++at;
-    if (at++ == m.chain.size()) return "lists a point that is not in the chain";
-  }
-  if (at != m.chain.size()) return "has a chain that does not end in a point";
-  if (m.failover) {
-    if (m.failover->generation <= m.identity.generation) return "has a failover of an old generation";
-    for (const ListedPoint& listed : m.points)
-      if (listed.point.id == m.failover->point) return nullptr;
-    return "has a failover to a point that is not listed";
+      if (disks[j].target == disks[i].target) return "names a disk twice";
   }
   return nullptr;
 }
 
+const char* inconsistent_points(const Manifest& m) {
+  for (size_t i = 1; i < m.chain.size(); ++i)
+    if (m.chain[i].number.sequence <= m.chain[i - 1].number.sequence) return "has a chain out of order";
+  size_t at = 0;
+  for (size_t i = 0; i < m.points.size(); ++i) {
+    const ListedPoint& listed = m.points[i];
+    while (at < m.chain.size() && m.chain[at].number.sequence != listed.point.lineage.sequence) ++at;
+    if (at++ == m.chain.size()) return "lists a point that is not in the chain";
+    if (listed.machine && listed.machine->sequence > listed.point.lineage.sequence)
+      return "has a machine of a later point";
+    for (size_t j = 0; j < i; ++j)
+      if (m.points[j].point.id == listed.point.id) return "lists a point twice";
+  }
+  return at == m.chain.size() ? nullptr : "has a chain that does not end in a point";
+}
+
+const char* inconsistent_generations(const Manifest& m) {
+  uint64_t before = m.identity.generation;
+  if (m.spent < before) return "has spent less than the generation of its data";
+  for (const Reverted& reverted : m.set_aside) {
+    if (reverted.generation <= before || reverted.generation > m.spent)
+      return "sets an impossible generation aside";
+    if (!m.index_of(reverted.on)) return "sets aside what is on no file of the chain";
+    before = reverted.generation;
+  }
+  if (m.reverting && (m.failover || m.set_aside.empty())) return "reverts no failover";
+  if (!m.failover) return nullptr;
+  if (m.failover->generation <= before || m.failover->generation != m.spent)
+    return "has a failover of an old generation";
+  for (const ListedPoint& listed : m.points)
+    if (listed.point.id == m.failover->point) return nullptr;
+  return "has a failover to a point that is not listed";
+}
+
+const char* inconsistent(const Manifest& m) {
+  if (const char* what = inconsistent_disks(m.identity.disks)) return what;
+  if (const char* what = inconsistent_points(m)) return what;
+  return inconsistent_generations(m);
+}
+
 }  // namespace
 
-size_t Manifest::oldest_listed() const {
-  for (size_t i = 0; i < chain.size() && !points.empty(); ++i)
-    if (chain[i].number.sequence == points.front().point.lineage.sequence) return i;
-  return 0;
+bool Manifest::keeps(FileNumber file) const {
+  return std::any_of(points.begin(), points.end(),
+                     [&](const ListedPoint& listed) { return file_of(listed) == file; }) ||
+         std::any_of(set_aside.begin(), set_aside.end(),
+                     [&](const Reverted& reverted) { return reverted.on == file; });
+}
+
+std::optional<size_t> Manifest::index_of(FileNumber file) const {
+  for (size_t i = 0; i < chain.size(); ++i)
+    if (chain[i].number == file) return i;
+  return std::nullopt;
 }
 
 std::string encode_manifest(const Manifest& m) {
@@ -236,14 +272,23 @@ std::string encode_manifest(const Manifest& m) {
     failover = {{"generation", m.failover->generation},
                 {"point", m.failover->point.lower()},
                 {"complete", m.failover->complete}};
+  Json set_aside = Json::array();
+  for (const Reverted& reverted : m.set_aside)
+    set_aside.push_back(
+        {{"generation", reverted.generation}, {"since_us", reverted.since.us}, {"on", to_json(reverted.on)}});
   return seal(kManifestFormat, {{"vm", m.identity.vm.lower()},
                                 {"name", m.identity.name},
+                                {"primary", m.identity.primary},
+                                {"settings", m.identity.settings},
                                 {"set", m.identity.set.lower()},
                                 {"generation", m.identity.generation},
                                 {"disks", disks},
                                 {"chain", chain},
                                 {"points", points},
-                                {"failover", failover}});
+                                {"spent", m.spent},
+                                {"failover", failover},
+                                {"set_aside", set_aside},
+                                {"reverting", m.reverting}});
 }
 
 Result<Manifest> decode_manifest(std::string_view text) {
@@ -253,6 +298,8 @@ Result<Manifest> decode_manifest(std::string_view text) {
   Manifest m;
   m.identity.vm = in.uuid("vm");
   m.identity.name = in.text("name", kMostVmName);
+  m.identity.primary = in.text("primary", kMostHostName);
+  m.identity.settings = in.text("settings", limits::kMostSettings);
   m.identity.set = in.uuid("set");
   m.identity.generation = in.number("generation", 1, kMostNumber);
   in.list("disks", limits::kMostDisks, [&](Fields disk) {
@@ -260,10 +307,18 @@ Result<Manifest> decode_manifest(std::string_view text) {
   });
   in.list("chain", kMostChain, [&](Fields link) { m.chain.push_back(chain_link(link)); });
   in.list("points", kMostChain, [&](Fields point) { m.points.push_back(listed_point(point, m.identity)); });
+  m.spent = in.number("spent", 1, kMostNumber);
   in.maybe("failover", [&](Fields failover) {
     m.failover = Failover{failover.number("generation", 1, kMostNumber), failover.uuid("point"),
                           failover.flag("complete")};
   });
+  in.list("set_aside", limits::kMostSetAside, [&](Fields reverted) {
+    Reverted& it = m.set_aside.emplace_back();
+    it.generation = reverted.number("generation", 1, kMostNumber);
+    it.since.us = reverted.time("since_us");
+    it.on = reverted.file("on").value_or(FileNumber());
+  });
+  m.reverting = in.flag("reverting");
   if (!bad.empty()) return fail(ErrorCode::corrupt, "has a bad or missing field: " + bad);
   if (const char* what = inconsistent(m)) return fail(ErrorCode::corrupt, what);
   return m;

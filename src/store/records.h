@@ -25,9 +25,14 @@ struct ChainLink {
 
 struct ListedPoint {
   RecoveryPoint point;
-  uint64_t from = 0;  // of the transfer that made it
+  uint64_t from = 0;                  // of the transfer that made it
+  std::optional<FileNumber> machine;  // the file of the VM as of then; none was ever given
   bool operator==(const ListedPoint&) const = default;
 };
+
+inline FileNumber file_of(const ListedPoint& listed) {
+  return {listed.point.lineage.generation, listed.point.lineage.sequence};
+}
 
 struct Failover {
   uint64_t generation = 0;
@@ -36,15 +41,28 @@ struct Failover {
   bool operator==(const Failover&) const = default;
 };
 
+// A failover that was taken back: its overlays, as far as they were made, have reverted_name.
+struct Reverted {
+  uint64_t generation = 0;
+  Wall since;
+  FileNumber on;  // what the overlays are on: that file is kept as long as they are
+  bool operator==(const Reverted&) const = default;
+};
+
 struct Manifest {
   ReplicaIdentity identity;
   std::vector<ChainLink> chain;     // bottom first; the last one is where the newest point ends
   std::vector<ListedPoint> points;  // oldest first
+  uint64_t spent = 0;               // the highest generation given to a failover, or that of the data
   std::optional<Failover> failover;
+  std::vector<Reverted> set_aside;  // generations rise
+  bool reverting = false;           // overlays of the last one set aside may still be at their active paths
 
   uint64_t newest() const { return chain.empty() ? 0 : chain.back().number.sequence; }
-  // Of the chain: the file in which the oldest listed point ends. Files before it may be merged.
-  size_t oldest_listed() const;
+  // A listed point ends in it, or what was set aside is on it.
+  bool keeps(FileNumber file) const;
+  std::optional<size_t> index_of(FileNumber file) const;
+  bool operator==(const Manifest&) const = default;
 };
 
 std::string encode_manifest(const Manifest& manifest);

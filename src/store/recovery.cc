@@ -3,20 +3,13 @@
 #include <algorithm>
 #include <set>
 
+#include "base/fault_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/durable_file.h"
-#include "store/qcow2_header.h"
 
 namespace understudy::store {
 namespace {
-
-// What is on disk is damaged, whatever the layer below called it; failures of the disk itself stay what they
-// are.
-tl::unexpected<Error> as_corrupt(const Error& error) {
-  const bool content = error.code() == ErrorCode::not_supported || error.code() == ErrorCode::not_found;
-  return fail(content ? Error(ErrorCode::corrupt, error.message(), error.hint()) : error);
-}
 
 class Recovery {
  public:
@@ -26,31 +19,24 @@ class Recovery {
     // A process may have died between a rename and its sync: what is read below must not be lost with the
     // machine.
     US_CHECK(files_.sync_directory(layout_.directory()));
-    US_CHECK(read_manifest());
+    US_TRY(manifest(), load_manifest(files_, layout_));
     US_CHECK(files_.make_directory(layout_.incoming()));
     US_CHECK(files_.sync_directory(layout_.incoming()));
     US_TRY(names_, files_.list(layout_.directory()));
     US_CHECK(read_cursor());
     US_CHECK(take_back_staged());
-    US_CHECK(check_chains());
+    US_TRY(found_.loaded.merge, check_chains(files_, layout_, manifest()));
+    US_CHECK(check_machines(files_, layout_, manifest()));
     US_CHECK(check_active());
     US_CHECK(remove_unnamed());
     return std::move(found_);
   }
 
  private:
-  const std::vector<DiskGeometry>& disks() const { return found_.manifest.identity.disks; }
+  Manifest& manifest() { return found_.loaded.manifest; }
+  const std::vector<DiskGeometry>& disks() { return manifest().identity.disks; }
   bool present(const std::string& name) const {
     return std::binary_search(names_.begin(), names_.end(), name);
-  }
-
-  Status read_manifest() {
-    US_TRY(const std::string text, read_small_file(files_, layout_.manifest(), limits::kMostManifest));
-    auto manifest = decode_manifest(text);
-    if (!manifest) return fail(manifest.error().context(layout_.manifest()));
-    found_.manifest = std::move(*manifest);
-    found_.merged.assign(disks().size(), false);
-    return {};
   }
 
   // Staged data can be sent again: whatever is wrong with the cursor, what it names is dropped.
@@ -65,7 +51,7 @@ class Recovery {
       return {};
     }
     const auto ours = [&](const std::optional<StagedLayer>& layer) {
-      const Manifest& m = found_.manifest;
+      const Manifest& m = manifest();
       return !layer || (layer->key.lineage.set == m.identity.set &&
                         layer->key.lineage.generation == m.identity.generation &&
                         layer->link.number.generation == m.identity.generation &&
@@ -74,7 +60,7 @@ class Recovery {
                          layer->key.from == m.newest()));
     };
     // After a publication the cursor may be left: what it names is in the manifest now.
-    if (!found_.manifest.failover && ours(record->base) && ours(record->delta)) found_.staging = *record;
+    if (!manifest().failover && ours(record->base) && ours(record->delta)) found_.staging = *record;
     return {};
   }
 
@@ -84,7 +70,7 @@ class Recovery {
     if (!found_.staging) return {};
     StagingRecord& record = *found_.staging;
     if (record.base) {
-      US_TRY(const bool whole, take_back(*record.base, {}));
+      US_TRY(const bool whole, take_back(*record.base, top_of_chain()));
       if (!whole) record = {};
     }
     if (record.delta) {
@@ -100,10 +86,11 @@ class Recovery {
     return {};
   }
 
-  std::optional<FileNumber> below_delta() const {
-    if (found_.staging->base) return found_.staging->base->link.number;
-    if (found_.staging->delta->key.from == 0) return std::nullopt;
-    return found_.manifest.chain.empty() ? std::optional<FileNumber>() : found_.manifest.chain.back().number;
+  std::optional<FileNumber> top_of_chain() {
+    return manifest().chain.empty() ? std::optional<FileNumber>() : manifest().chain.back().number;
+  }
+  std::optional<FileNumber> below_delta() {
+    return found_.staging->base ? found_.staging->base->link.number : top_of_chain();
   }
 
   // Are all images of the layer there, and such as it says?
@@ -126,32 +113,9 @@ class Recovery {
     return true;
   }
 
-  Status check_chains() {
-    for (size_t d = 0; d < disks().size(); ++d)
-      if (Status good = check_chain(d); !good) return as_corrupt(good.error());
-    return {};
-  }
-
-  Status check_chain(size_t d) {
-    const auto& chain = found_.manifest.chain;
-    const DiskGeometry& disk = disks()[d];
-    size_t first = 0;
-    // The only file that may be missing is a bottom whose merge got as far as the rename.
-    if (found_.manifest.oldest_listed() >= 2 && !present(image_name(disk.target, chain[0].number))) {
-      found_.merged[d] = true;
-      first = 1;
-    }
-    for (size_t i = first; i < chain.size(); ++i) {
-      const std::string name = image_name(disk.target, chain[i].number);
-      const uint32_t cluster_size = i == first ? chain[0].cluster_size : chain[i].cluster_size;
-      const std::string backing = i == first ? "" : image_name(disk.target, chain[i - 1].number);
-      US_CHECK(check_image(files_, layout_.in(name), disk.size, cluster_size, backing));
-    }
-    return {};
-  }
-
   Status check_active() {
-    const auto& failover = found_.manifest.failover;
+    if (manifest().reverting) return finish_revert(files_, layout_, manifest());
+    const auto& failover = manifest().failover;
     for (const DiskGeometry& disk : disks()) {
       const std::string name = active_name(disk.target);
       if (!failover && present(name))
@@ -165,11 +129,14 @@ class Recovery {
 
   // Only names that are made here are removed: what somebody else put into the directory is his.
   Status remove_unnamed() {
-    std::set<std::string> named;
+    std::set<std::string> named{"manifest"};
     for (const DiskGeometry& disk : disks())
-      for (const ChainLink& link : found_.manifest.chain) named.insert(image_name(disk.target, link.number));
+      for (const ChainLink& link : manifest().chain) named.insert(image_name(disk.target, link.number));
+    for (const ListedPoint& listed : manifest().points)
+      if (listed.machine) named.insert(machine_name(*listed.machine));
     for (const std::string& name : names_) {
-      const bool ours = is_image_name(name) || name == "manifest.tmp";
+      const std::string whole = name.substr(0, name.size() - (name.ends_with(".tmp") ? 4 : 0));
+      const bool ours = is_image_name(name) || whole == "manifest" || is_machine_name(whole);
       if (ours && !named.contains(name)) US_CHECK(files_.remove(layout_.in(name)));
     }
     std::set<std::string> staged;
@@ -194,25 +161,32 @@ class Recovery {
 
 }  // namespace
 
-Status check_image(Files& files, const std::string& path, uint64_t size, uint32_t cluster_size,
-                   const std::string& backing) {
-  US_TRY(const auto file, files.open(path, OpenMode::read));
-  auto header = qcow2::read_header(*file, path);
-  if (!header) return as_corrupt(header.error());
-  const auto bad = [&](const std::string& what) {
-    return fail(ErrorCode::corrupt, path + " " + what, "qemu-img info " + path);
-  };
-  if (header->size != size) return bad("is not of the size of its disk");
-  if (cluster_size != 0 && header->cluster_size() != cluster_size)
-    return bad("has another cluster size than recorded");
-  if (header->backing != backing) return bad("has another backing file than the chain says");
-  if (!backing.empty() && header->backing_format != "qcow2")
-    return bad("does not say that its backing file is qcow2");
-  return {};
-}
-
 Result<Recovered> recover(Files& files, const Layout& layout) {
   return Recovery(files, layout).run();
+}
+
+Status finish_revert(Files& files, const Layout& layout, Manifest& manifest) {
+  const uint64_t generation = manifest.set_aside.back().generation;
+  for (const DiskGeometry& disk : manifest.identity.disks) {
+    const std::string active = layout.in(active_name(disk.target));
+    const std::string aside = layout.in(reverted_name(disk.target, generation));
+    US_TRY(const bool there, files.exists(active));
+    if (!there) continue;
+    US_TRY(const bool taken, files.exists(aside));
+    if (taken)
+      return fail(ErrorCode::corrupt, active + " and " + aside + " are both there",
+                  "both may hold what a guest wrote: move one to another directory");
+    US_CHECK(fault_point("store.revert.before-rename"));
+    US_CHECK(files.rename(active, aside));
+    US_CHECK(fault_point("store.revert.after-rename"));
+  }
+  US_CHECK(files.sync_directory(layout.directory()));
+  Manifest next = manifest;
+  next.reverting = false;
+  US_CHECK(fault_point("store.revert.before-end"));
+  US_CHECK(replace_file(files, layout.manifest(), encode_manifest(next)));
+  manifest = std::move(next);
+  return fault_point("store.revert.after-end");
 }
 
 Result<bool> removal_begun(Files& files, const Layout& layout) {
@@ -234,9 +208,12 @@ Status finish_removal(Files& files, const Layout& layout) {
     US_CHECK(files.remove(layout.incoming()));
   }
   US_TRY(const auto names, files.list(layout.directory()));
-  for (const std::string& name : names)
-    if (is_image_name(name) || is_active_name(name) || name == "manifest.tmp")
+  for (const std::string& name : names) {
+    const std::string whole = name.substr(0, name.size() - (name.ends_with(".tmp") ? 4 : 0));
+    if (is_image_name(name) || is_active_name(name) || is_reverted_name(name) || is_machine_name(whole) ||
+        name == "manifest.tmp")
       US_CHECK(files.remove(layout.in(name)));
+  }
   US_CHECK(files.sync_directory(layout.directory()));
   US_CHECK(files.remove(layout.removed_manifest()));
   US_CHECK(files.sync_directory(layout.directory()));

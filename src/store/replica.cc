@@ -1,19 +1,15 @@
 #include "store/replica.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/fault_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/durable_file.h"
-#include "store/merge.h"
+#include "store/machine_file.h"
 
 namespace understudy::store {
 namespace {
-
-constexpr auto kMergeStop =
-    std::chrono::seconds(30);  // it stops within a second; a stuck disk must not hold us for ever
 
 constexpr uint64_t kZeroStep = 1 << 30;
 
@@ -26,27 +22,6 @@ tl::unexpected<Error> does_not_continue(const std::string& name, const std::stri
 }
 
 }  // namespace
-
-// Keeps merges away for as long as it lives; holds mutex_ while it does not wait.
-class Replica::MergePause {
- public:
-  MergePause(Replica& replica, Lock& lock) : replica_(replica) {
-    ++replica_.pauses_;
-    stopped_ = replica_.merge_ended_.wait_for(lock, kMergeStop, [&] { return !replica_.merging_; });
-  }
-  ~MergePause() { --replica_.pauses_; }  // mutex_ is held
-  MergePause(const MergePause&) = delete;
-  MergePause& operator=(const MergePause&) = delete;
-  Status check() const {
-    if (stopped_) return {};
-    return fail(ErrorCode::in_use, "a merge in " + replica_.directory() + " does not stop",
-                "look at the disk: dmesg");
-  }
-
- private:
-  Replica& replica_;
-  bool stopped_ = false;
-};
 
 // --- start ---
 
@@ -63,9 +38,13 @@ Result<std::unique_ptr<ReplicaStore>> ReplicaStore::create(Files& files, const s
                   "ls -la " + directory);
   Manifest manifest;
   manifest.identity = identity;
+  manifest.spent = identity.generation;
   const std::string text = encode_manifest(manifest);
-  if (auto sound = decode_manifest(text); !sound)
+  const auto sound = decode_manifest(text);
+  if (!sound)
     return fail(ErrorCode::invalid_parameter, "a replica cannot be made: it " + sound.error().message());
+  if (sound->identity != identity)
+    return fail(ErrorCode::invalid_parameter, "a replica cannot be made: it has a text that is not UTF-8");
   US_CHECK(files.make_directory(layout.incoming()));
   US_CHECK(files.sync_directory(directory));
   US_CHECK(files.sync_directory(layout.parent()));
@@ -90,14 +69,15 @@ Result<std::unique_ptr<ReplicaStore>> ReplicaStore::open(Files& files, const std
 Replica::Replica(Files& files, Layout layout, Recovered found)
     : files_(files),
       layout_(std::move(layout)),
-      identity_(found.manifest.identity),
+      identity_(found.loaded.manifest.identity),
       area_(files, layout_, identity_) {
   adopt(std::move(found));
 }
 
 void Replica::adopt(Recovered found) {
-  manifest_ = std::move(found.manifest);
-  merged_ = std::move(found.merged);
+  held_ = std::move(found.loaded);
+  if (identities_.empty() || identities_.back() != held_.manifest.identity)
+    identities_.push_back(held_.manifest.identity);
   area_.restore(found.staging);
   show_staging();
 }
@@ -128,15 +108,20 @@ void Replica::show_staging() {
 
 // --- what readers see ---
 
+const ReplicaIdentity& Replica::identity() const {
+  const Lock lock(mutex_);
+  return identities_.back();
+}
+
 Lineage Replica::newest() const {
   const Lock lock(mutex_);
-  return {identity_.set, identity_.generation, manifest_.newest()};
+  return {identity_.set, identity_.generation, held_.manifest.newest()};
 }
 
 std::vector<RecoveryPoint> Replica::points() const {
   const Lock lock(mutex_);
   std::vector<RecoveryPoint> points;
-  for (const ListedPoint& listed : manifest_.points) points.push_back(listed.point);
+  for (const ListedPoint& listed : held_.manifest.points) points.push_back(listed.point);
   return points;
 }
 
@@ -147,12 +132,17 @@ std::optional<Staging> Replica::staging() const {
 
 bool Replica::failed_over() const {
   const Lock lock(mutex_);
-  return manifest_.failover.has_value();
+  return held_.manifest.failover.has_value();
 }
 
 uint64_t Replica::generation() const {
   const Lock lock(mutex_);
-  return manifest_.failover ? manifest_.failover->generation : identity_.generation;
+  return held_.manifest.failover ? held_.manifest.failover->generation : identity_.generation;
+}
+
+uint64_t Replica::generation_spent() const {
+  const Lock lock(mutex_);
+  return held_.manifest.spent;
 }
 
 std::string Replica::image_path(size_t disk, FileNumber file) const {
@@ -163,35 +153,54 @@ std::string Replica::active_path(uint32_t disk) const {
   return layout_.in(active_name(identity_.disks.at(disk).target));
 }
 
-Result<FileNumber> Replica::file_of(const Uuid& point) const {
-  for (const ListedPoint& listed : manifest_.points)
-    if (listed.point.id == point)
-      for (const ChainLink& link : manifest_.chain)
-        if (link.number.sequence == listed.point.lineage.sequence) return link.number;
+Result<const ListedPoint*> Replica::find(const Uuid& point) const {
+  for (const ListedPoint& listed : held_.manifest.points)
+    if (listed.point.id == point) return &listed;
   return fail(ErrorCode::not_found, identity_.name + " has no recovery point " + point.lower());
 }
 
 Result<std::vector<std::vector<std::string>>> Replica::chains(const Uuid& point) const {
   const Lock lock(mutex_);
-  US_TRY(const FileNumber top, file_of(point));
-  std::vector<std::vector<std::string>> all(identity_.disks.size());
-  for (size_t disk = 0; disk < all.size(); ++disk) {
-    for (size_t i = merged_[disk] ? 1 : 0; i < manifest_.chain.size(); ++i) {
-      all[disk].insert(all[disk].begin(), image_path(disk, manifest_.chain[i].number));
-      if (manifest_.chain[i].number == top) break;
-    }
+  US_TRY(const ListedPoint* listed, find(point));
+  std::vector<std::vector<std::string>> all;
+  for (size_t disk = 0; disk < identity_.disks.size(); ++disk) {
+    const auto bottom_first = files_of(layout_, held_, disk, file_of(*listed));
+    all.emplace_back(bottom_first.rbegin(), bottom_first.rend());
   }
   return all;
+}
+
+Result<std::unique_ptr<PointView>> Replica::view(const Uuid& point) {
+  const Lock lock(mutex_);
+  US_CHECK(usable());
+  if (held_.manifest.points.empty())
+    return fail(ErrorCode::not_found, identity_.name + " has no recovery point yet");
+  const ListedPoint* listed = &held_.manifest.points.back();
+  if (!point.nil()) {
+    US_TRY(listed, find(point));
+  }
+  const std::shared_ptr<void> pin = pins_->pin(listed->point.lineage.sequence);
+  std::vector<std::vector<std::string>> chains;
+  for (size_t disk = 0; disk < identity_.disks.size(); ++disk)
+    chains.push_back(files_of(layout_, held_, disk, file_of(*listed)));
+  return PointView::open(files_, listed->point, identity_.disks, chains, pin);
+}
+
+Result<Machine> Replica::machine(const Uuid& point) const {
+  const Lock lock(mutex_);
+  US_TRY(const ListedPoint* listed, find(point));
+  if (!listed->machine) return Machine();
+  return read_machine(files_, layout_.in(machine_name(*listed->machine)));
 }
 
 // --- staging ---
 
 Status Replica::check_key(const TransferKey& key, uint32_t granule) const {
   const Lineage& theirs = key.lineage;
-  if (manifest_.failover)
+  if (held_.manifest.failover)
     return fail(
         ErrorCode::invalid_state,
-        identity_.name + " is failed over here, in generation " + number(manifest_.failover->generation),
+        identity_.name + " is failed over here, in generation " + number(held_.manifest.failover->generation),
         "revert or reverse it");
   if (granule < limits::kLeastGranule || granule > limits::kGranule || (granule & (granule - 1)) != 0)
     return fail(ErrorCode::invalid_parameter, "a granule of " + number(granule) + " bytes");
@@ -201,16 +210,17 @@ Status Replica::check_key(const TransferKey& key, uint32_t granule) const {
   if (theirs.generation != identity_.generation)
     return does_not_continue(identity_.name, "the sender is in generation " + number(theirs.generation) +
                                                  ", the replica in " + number(identity_.generation));
-  if (theirs.sequence <= manifest_.newest())
+  if (theirs.sequence <= held_.manifest.newest())
     return does_not_continue(identity_.name, "the sender offers point " + number(theirs.sequence) +
-                                                 ", the replica already holds " + number(manifest_.newest()));
-  return key.kind == TransferKind::pass ? check_pass(key) : check_delta(key);
+                                                 ", the replica already holds " +
+                                                 number(held_.manifest.newest()));
+  return key.kind == TransferKind::pass ? check_pass(key, granule) : check_delta(key);
 }
 
 // A pass may begin a first copy at any time (a resync, when there are points), repeat, or follow on the one
 // before.
-Status Replica::check_pass(const TransferKey& key) const {
-  if (key.from == 0) return {};
+Status Replica::check_pass(const TransferKey& key, uint32_t granule) const {
+  if (key.from == 0) return held_.manifest.chain.empty() ? Status() : room_for(2);
   const auto& base = area_.record().base;
   if (!base)
     return does_not_continue(identity_.name, "the sender begins pass " + number(key.from) +
@@ -221,6 +231,10 @@ Status Replica::check_pass(const TransferKey& key) const {
                                                  number(key.lineage.sequence) + ", the replica has pass " +
                                                  number(base->key.from) + " at sequence " +
                                                  number(base->key.lineage.sequence));
+  if (!held_.manifest.chain.empty() && granule % base->link.cluster_size != 0)
+    return does_not_continue(identity_.name, "the sender has a granule of " + number(granule) +
+                                                 " bytes, the resync was begun with " +
+                                                 number(base->link.cluster_size));
   return {};
 }
 
@@ -228,17 +242,21 @@ Status Replica::check_delta(const TransferKey& key) const {
   const auto& base = area_.record().base;
   const bool closes = key.from == 0 && base && key.lineage.sequence > base->key.lineage.sequence;
   const bool alone = key.from == 0 && !base;  // a full export that needs nothing below
-  if (!closes && !(alone && manifest_.chain.empty()) && (key.from == 0 || key.from != manifest_.newest()))
+  if (!closes && !(alone && held_.manifest.chain.empty()) &&
+      (key.from == 0 || key.from != held_.manifest.newest()))
     return does_not_continue(
         identity_.name,
         "the sender offers the changes since point " + number(key.from) + ", the replica holds " +
-            number(manifest_.newest()) +
+            number(held_.manifest.newest()) +
             (base ? " and a first copy at sequence " + number(base->key.lineage.sequence) : ""));
-  if (key.from != 0 && manifest_.chain.size() + 1 > limits::kMostChainDepth)
-    return fail(ErrorCode::in_use, identity_.name + ": the chain already has " +
-                                       number(manifest_.chain.size()) +
-                                       " files, which are to be merged first");
-  return {};
+  return room_for(closes ? 2 : 1);
+}
+
+Status Replica::room_for(size_t more) const {
+  const size_t files = held_.manifest.chain.size();
+  if (files + more <= limits::kMostChainDepth) return {};
+  return fail(ErrorCode::in_use, identity_.name + ": the chain already has " + number(files) +
+                                     " files, which are to be merged first");
 }
 
 Result<Cursor> Replica::begin(const TransferKey& key, uint32_t granule) {
@@ -248,7 +266,7 @@ Result<Cursor> Replica::begin(const TransferKey& key, uint32_t granule) {
     const Lock lock(mutex_);
     US_CHECK(settle());
     US_CHECK(check_key(key, granule));
-    if (!manifest_.chain.empty()) below = manifest_.chain.back();
+    if (!held_.manifest.chain.empty()) below = held_.manifest.chain.back();
   }
   auto cursor = area_.begin(key, granule, below);
   const Lock lock(mutex_);
@@ -297,7 +315,30 @@ Status Replica::commit(Manifest next) {
     unsure_ = true;
     return done;
   }
-  manifest_ = std::move(next);
+  held_.manifest = std::move(next);
+  return {};
+}
+
+Status Replica::replace_manifest(Manifest next, std::string_view before, std::string_view after) {
+  US_CHECK(prepare_file(files_, layout_.manifest(), encode_manifest(next)));
+  US_CHECK(fault_point(before));
+  US_CHECK(commit(std::move(next)));
+  return fault_point(after);
+}
+
+Status Replica::set_settings(const std::string& settings) {
+  const Lock staging_lock(staging_mutex_);
+  const Lock lock(mutex_);
+  US_CHECK(settle());
+  if (settings == held_.manifest.identity.settings) return {};
+  Manifest next = held_.manifest;
+  next.identity.settings = settings;
+  const auto sound = decode_manifest(encode_manifest(next));
+  if (!sound || sound->identity != next.identity)
+    return fail(ErrorCode::invalid_parameter,
+                "settings that are not UTF-8 text of at most " + number(limits::kMostSettings) + " bytes");
+  US_CHECK(replace_manifest(next, "store.settings.before-manifest", "store.settings.after-manifest"));
+  identities_.push_back(next.identity);
   return {};
 }
 
@@ -321,212 +362,83 @@ Status Replica::publish(const Manifest& next, const std::vector<ChainLink>& link
   return fault_point("store.publish.after-manifest");
 }
 
-// What the new manifest names no more. The next start removes what this could not.
-void Replica::remove_chain(const Manifest& gone, const Manifest& kept) {
-  for (const ChainLink& link : gone.chain) {
-    if (std::find(kept.chain.begin(), kept.chain.end(), link) != kept.chain.end()) continue;
-    for (size_t disk = 0; disk < identity_.disks.size(); ++disk)
-      if (auto done = files_.remove(image_path(disk, link.number)); !done)
-        log_warning("store", "a file that is no longer needed stays: " + done.error().text());
+// The file of the VM as of this cut: that of the point before when nothing changed, else a new one, durable.
+Result<std::optional<FileNumber>> Replica::keep_machine(const PointRequest& request,
+                                                        const std::optional<FileNumber>& before) {
+  if (request.definition.empty()) return before;
+  const Machine machine{request.definition, request.nvram};
+  if (before) {
+    const auto known = read_machine(files_, layout_.in(machine_name(*before)));
+    if (known && *known == machine) return before;
   }
+  const FileNumber file{request.key.lineage.generation, request.key.lineage.sequence};
+  US_CHECK(fault_point("store.machine.before-write"));
+  US_CHECK(replace_file(files_, layout_.in(machine_name(file)), encode_machine(machine)));
+  US_CHECK(fault_point("store.machine.after-write"));
+  return file;
 }
 
-Result<RecoveryPoint> Replica::finish(const PointRequest& request) {
+// What the new manifest names no more. The next start removes what this could not.
+void Replica::remove_machines(const Manifest& gone) {
+  std::set<std::string> names;
+  for (const ListedPoint& listed : gone.points)
+    if (listed.machine) names.insert(machine_name(*listed.machine));
+  for (const ListedPoint& listed : held_.manifest.points)
+    if (listed.machine) names.erase(machine_name(*listed.machine));
+  for (const std::string& name : names)
+    if (auto done = files_.remove(layout_.in(name)); !done)
+      log_warning("store", "a file that is no longer needed stays: " + done.error().text());
+}
+
+Manifest Replica::with_point(const ListedPoint& point, const Retention& retention) const {
+  Manifest next = held_.manifest;
+  const auto links = area_.links();
+  next.chain.insert(next.chain.end(), links.begin(), links.end());
+  next.points.push_back(point);
+  std::vector<PointKeep> keeps;
+  for (const ListedPoint& listed : next.points) keeps.push_back(listed.point.keep);
+  const auto stays = stay_listed(keeps, retention);
+  size_t i = 0;
+  std::erase_if(next.points, [&](const ListedPoint&) { return !stays[i++]; });
+  return next;
+}
+
+Result<RecoveryPoint> Replica::finish(const PointRequest& request, const Retention& retention) {
   const Lock staging_lock(staging_mutex_);
   const TransferKey& key = request.key;
+  std::optional<FileNumber> before;
   {
     const Lock lock(mutex_);
     US_CHECK(settle());
-    for (const ListedPoint& listed : manifest_.points)
+    for (const ListedPoint& listed : held_.manifest.points)
       if (key == TransferKey{listed.point.lineage, listed.from, TransferKind::delta}) return listed.point;
     US_CHECK(check_key(key, limits::kGranule));
+    if (find(request.id))
+      return fail(ErrorCode::invalid_parameter,
+                  identity_.name + " already has a point " + request.id.lower());
+    if (!held_.manifest.points.empty()) before = held_.manifest.points.back().machine;
   }
   const auto staged = area_.current();
   if (key.kind != TransferKind::delta || !staged || staged->key != key)
     return does_not_continue(identity_.name,
                              "transfer " + number(key.lineage.sequence) + " is finished, but " +
                                  (staged ? number(staged->key.lineage.sequence) : "none") + " is staged");
+  if (!request.definition.empty()) US_CHECK(check_machine({request.definition, request.nvram}));
   US_CHECK(fault_point("store.publish.before-sync"));
   US_CHECK(area_.complete());
+  US_TRY(const auto machine, keep_machine(request, before));
 
-  Lock lock(mutex_);
+  const Lock lock(mutex_);
   US_CHECK(sure());
-  std::optional<MergePause> pause;
-  if (key.from == 0) US_CHECK(pause.emplace(*this, lock).check());  // the old chain goes
-  const Manifest before = manifest_;
-  Manifest next = manifest_;
-  const std::vector<ChainLink> links = area_.links();
-  if (key.from == 0) next.chain.clear();  // stands by itself
-  next.chain.insert(next.chain.end(), links.begin(), links.end());
-  const RecoveryPoint point{request.id,  key.lineage,      request.type,
-                            request.cut, request.received, area_.bytes()};
-  next.points = {{point, key.from}};  // this version lists the latest only
-  US_CHECK(publish(next, links));
-  if (key.from == 0) {
-    merged_.assign(identity_.disks.size(), false);
-    remove_chain(before, next);
-  }
+  const RecoveryPoint point{request.id,       key.lineage,   request.type, request.cut,
+                            request.received, area_.bytes(), request.keep};
+  const Manifest gone = held_.manifest;
+  US_CHECK(publish(with_point({point, key.from, machine}, retention), area_.links()));
+  remove_machines(gone);
   if (auto forgotten = area_.forget(); !forgotten)
     log_warning("store", "the cursor of a published transfer stays: " + forgotten.error().text());
   show_staging();
   return point;
-}
-
-// --- merging ---
-
-bool Replica::due() const {
-  return manifest_.oldest_listed() >= 2;
-}
-
-bool Replica::merge_due() const {
-  const Lock lock(mutex_);
-  return !manifest_.failover && due();
-}
-
-Result<uint64_t> Replica::merge(const CancelToken& cancel) {
-  {
-    const Lock staging_lock(staging_mutex_);
-    const Lock lock(mutex_);
-    US_CHECK(settle());
-  }
-  Lock lock(mutex_);
-  if (manifest_.failover)
-    return fail(ErrorCode::invalid_state, identity_.name + " is failed over: its chain is in use");
-  if (merging_ || pauses_ > 0)
-    return fail(ErrorCode::in_use, "the chain of " + identity_.name + " is in use");
-  merging_ = true;
-  uint64_t merged = 0;
-  Status status;
-  while (status && !unsure_ && due()) {
-    auto step = merge_step(lock, cancel);
-    if (step)
-      merged += *step;
-    else
-      status = fail(step.error());
-  }
-  merging_ = false;
-  merge_ended_.notify_all();
-  if (!status) return fail(status.error());
-  return merged;
-}
-
-// One file of each disk into the bottom; the lock is open while bytes are copied.
-Result<uint64_t> Replica::merge_step(Lock& lock, const CancelToken& cancel) {
-  const ChainLink bottom = manifest_.chain[0];
-  const ChainLink upper = manifest_.chain[1];
-  const auto stop = [&]() -> Status {
-    US_CHECK(cancel.check());
-    const Lock look(mutex_);
-    return pauses_ == 0 ? Status()
-                        : fail(ErrorCode::cancelled, "the chain of " + identity_.name + " is needed");
-  };
-  uint64_t merged = 0;
-  for (size_t disk = 0; disk < identity_.disks.size(); ++disk) {
-    if (merged_[disk]) continue;
-    lock.unlock();
-    auto copied =
-        merge_into_bottom(files_, image_path(disk, bottom.number), image_path(disk, upper.number), stop);
-    lock.lock();
-    if (!copied) return fail(copied.error().context("merging a disk of " + identity_.name));
-    US_CHECK(sure());
-    merged += *copied;
-    US_CHECK(take_name(disk, bottom, upper));
-  }
-  US_CHECK(sure());
-  Manifest next = manifest_;
-  next.chain.erase(next.chain.begin());
-  next.chain[0].cluster_size = bottom.cluster_size;  // the bottom stays the file that it was
-  US_CHECK(prepare_file(files_, layout_.manifest(), encode_manifest(next)));
-  US_CHECK(fault_point("store.merge.before-manifest"));
-  US_CHECK(commit(next));
-  merged_.assign(identity_.disks.size(), false);
-  US_CHECK(fault_point("store.merge.after-manifest"));
-  return merged;
-}
-
-// The bottom has everything of the file above it, and takes over its name: what is above finds it there.
-Status Replica::take_name(size_t disk, const ChainLink& bottom, const ChainLink& upper) {
-  US_CHECK(fault_point("store.merge.before-rename"));
-  unsure_ = true;
-  US_CHECK(files_.rename(image_path(disk, bottom.number), image_path(disk, upper.number)));
-  unsure_ = false;
-  merged_[disk] = true;
-  US_CHECK(fault_point("store.merge.after-rename"));
-  return files_.sync_directory(layout_.directory());
-}
-
-// --- failover ---
-
-Status Replica::fail_over(const Uuid& point, uint64_t new_generation) {
-  const Lock staging_lock(staging_mutex_);
-  Lock lock(mutex_);
-  US_CHECK(settle());
-  US_TRY(const FileNumber top, file_of(point));
-  const auto& failover = manifest_.failover;
-  if (failover && (failover->generation != new_generation || failover->point != point))
-    return fail(ErrorCode::invalid_state, identity_.name + " is already failed over to point " +
-                                              failover->point.lower() + " in generation " +
-                                              number(failover->generation));
-  if (new_generation <= identity_.generation)
-    return fail(ErrorCode::invalid_parameter, "generation " + number(new_generation) +
-                                                  " does not follow on " + number(identity_.generation));
-  const MergePause pause(*this, lock);
-  US_CHECK(pause.check());
-  Manifest next = manifest_;
-  if (!failover) {
-    next.failover = Failover{new_generation, point, false};
-    US_CHECK(fault_point("store.failover.before-generation"));
-    US_CHECK(prepare_file(files_, layout_.manifest(), encode_manifest(next)));
-    US_CHECK(commit(next));
-    US_CHECK(fault_point("store.failover.after-generation"));
-  }
-  US_CHECK(area_.drop());
-  show_staging();
-  if (next.failover->complete) return {};
-  US_CHECK(make_active(top));
-  next.failover->complete = true;
-  US_CHECK(prepare_file(files_, layout_.manifest(), encode_manifest(next)));
-  US_CHECK(commit(next));
-  return fault_point("store.failover.after-overlays");
-}
-
-// Each overlay is whole before it has its name; one that is there already is of an earlier try.
-Status Replica::make_active(FileNumber top) {
-  for (const DiskGeometry& disk : identity_.disks) {
-    const std::string name = active_name(disk.target);
-    US_TRY(const bool there, files_.exists(layout_.in(name)));
-    if (there) continue;
-    US_CHECK(files_.remove(layout_.staged(name)));
-    US_TRY(const auto image, qcow2::Image::create(files_, layout_.staged(name),
-                                                  {disk.size, limits::kGranule, image_name(disk.target, top),
-                                                   OpenMode::create_for_guest}));
-    US_CHECK(image->flush());
-    US_CHECK(fault_point("store.failover.before-rename"));
-    US_CHECK(files_.rename(layout_.staged(name), layout_.in(name)));
-    US_CHECK(fault_point("store.failover.after-rename"));
-  }
-  US_CHECK(files_.sync_directory(layout_.directory()));
-  return files_.sync_directory(layout_.incoming());
-}
-
-// --- end ---
-
-// The rename of the manifest is the decision; every start afterwards goes on removing.
-Status Replica::destroy() {
-  const Lock staging_lock(staging_mutex_);
-  Lock lock(mutex_);
-  const MergePause pause(*this, lock);
-  US_CHECK(pause.check());
-  if (!destroyed_) {
-    US_CHECK(fault_point("store.destroy.before-rename"));
-    US_CHECK(files_.rename(layout_.manifest(), layout_.removed_manifest()));
-    destroyed_ = true;
-    area_.restore(std::nullopt);
-    show_staging();
-    US_CHECK(files_.sync_directory(layout_.directory()));
-    US_CHECK(fault_point("store.destroy.after-rename"));
-  }
-  return finish_removal(files_, layout_);
 }
 
 }  // namespace understudy::store

@@ -3,11 +3,13 @@
 // Locks, taken in this order: staging_mutex_ is held through each call that stages, publishes, fails over or
 // destroys; mutex_ guards what readers see and is held only over renames and the manifest. A merge copies
 // under neither: it is announced by merging_, and whoever must be alone with the chain asks it to stop and
-// waits.
+// waits. Open views pin the file that their point ends in: a merge treats it as that of a listed point.
 #pragma once
 
 #include <condition_variable>
+#include <list>
 #include <mutex>
+#include <set>
 
 #include "store/recovery.h"
 #include "store/replica_store.h"
@@ -15,11 +17,22 @@
 
 namespace understudy::store {
 
+// The files in which open views end, by sequence. Any thread.
+class Pins : public std::enable_shared_from_this<Pins> {
+ public:
+  std::shared_ptr<void> pin(uint64_t sequence);  // until it is released
+  bool pinned(uint64_t sequence) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::multiset<uint64_t> sequences_;
+};
+
 class Replica final : public ReplicaStore {
  public:
   Replica(Files& files, Layout layout, Recovered found);
 
-  const ReplicaIdentity& identity() const override { return identity_; }
+  const ReplicaIdentity& identity() const override;
   std::string directory() const override { return layout_.directory(); }
   Lineage newest() const override;
   std::vector<RecoveryPoint> points() const override;
@@ -29,17 +42,24 @@ class Replica final : public ReplicaStore {
   Status write(uint32_t disk, uint64_t offset, ByteView data) override;
   Status zero(uint32_t disk, uint64_t offset, uint64_t length) override;
   Status advance(Cursor cursor) override;
-  Result<RecoveryPoint> finish(const PointRequest& request) override;
+  Result<RecoveryPoint> finish(const PointRequest& request, const Retention& retention) override;
   Status drop_staging() override;
 
   bool merge_due() const override;
   Result<uint64_t> merge(const CancelToken& cancel) override;
 
   Result<std::vector<std::vector<std::string>>> chains(const Uuid& point) const override;
+  Result<std::unique_ptr<PointView>> view(const Uuid& point) override;
+  Result<Machine> machine(const Uuid& point) const override;
+  Status set_settings(const std::string& settings) override;
   std::string active_path(uint32_t disk) const override;
   Status fail_over(const Uuid& point, uint64_t new_generation) override;
   bool failed_over() const override;
   uint64_t generation() const override;
+  uint64_t generation_spent() const override;
+  Status revert(Wall now) override;
+  std::vector<SetAside> set_aside() const override;
+  Status drop_set_aside(Wall older_than) override;
   Status destroy() override;
 
  private:
@@ -51,17 +71,24 @@ class Replica final : public ReplicaStore {
   Status usable() const;
   Status sure() const;
   Status check_key(const TransferKey& key, uint32_t granule) const;
-  Status check_pass(const TransferKey& key) const;
+  Status check_pass(const TransferKey& key, uint32_t granule) const;
   Status check_delta(const TransferKey& key) const;
+  Status room_for(size_t more) const;
   void show_staging();
   Status commit(Manifest next);
+  // Written beside, `before`, committed, `after`: fault points.
+  Status replace_manifest(Manifest next, std::string_view before, std::string_view after);
+  Manifest with_point(const ListedPoint& point, const Retention& retention) const;
+  Result<std::optional<FileNumber>> keep_machine(const PointRequest& request,
+                                                 const std::optional<FileNumber>& before);
   Status publish(const Manifest& next, const std::vector<ChainLink>& links);
-  void remove_chain(const Manifest& gone, const Manifest& kept);
-  bool due() const;
-  Result<uint64_t> merge_step(Lock& lock, const CancelToken& cancel);
-  Status take_name(size_t disk, const ChainLink& bottom, const ChainLink& upper);
-  Result<FileNumber> file_of(const Uuid& point) const;
+  void remove_machines(const Manifest& gone);
+  std::optional<size_t> due() const;
+  Result<uint64_t> merge_step(Lock& lock, size_t index, const CancelToken& cancel);
+  Status take_name(size_t disk, FileNumber lower, FileNumber upper);
+  Result<const ListedPoint*> find(const Uuid& point) const;
   Status make_active(FileNumber top);
+  std::vector<std::string> files_of_reverted(const Reverted& reverted) const;
   std::string image_path(size_t disk, FileNumber number) const;
 
   Files& files_;
@@ -72,14 +99,16 @@ class Replica final : public ReplicaStore {
   StagingArea area_;
 
   mutable std::mutex mutex_;
-  Manifest manifest_;
-  std::vector<bool> merged_;       // see Recovered
-  std::optional<Staging> staged_;  // of area_, for readers
-  bool unsure_ = false;            // a commit failed half-way: the disk is asked again before the next change
+  Loaded held_;
+  std::list<ReplicaIdentity> identities_;  // the last one holds; earlier ones may still be looked at
+  std::optional<Staging> staged_;          // of area_, for readers
+  bool unsure_ = false;  // a commit failed half-way: the disk is asked again before the next change
   bool destroyed_ = false;
   bool merging_ = false;
   size_t pauses_ = 0;  // who waits for merging_ to end, or keeps it from beginning
   std::condition_variable merge_ended_;
+
+  const std::shared_ptr<Pins> pins_ = std::make_shared<Pins>();
 };
 
 }  // namespace understudy::store

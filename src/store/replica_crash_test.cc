@@ -22,31 +22,44 @@ constexpr uint64_t kEvery = 1;
 constexpr uint64_t kEvery = 1;
 #endif
 
-struct Transfer {
+struct Step {
   TransferKey key;
   Changes changes;
+  PointKeep keep = PointKeep::no;
+  bool fails_over = false;  // after it, to the oldest point listed, and reverts
 };
 
-// Pass 0, pass 1, closing increment, three deltas, a resync with its closing increment, two more deltas; then
-// a failover.
-std::vector<Transfer> script() {
+// Pass 0, pass 1, closing increment, four deltas, a failover and its revert, a resync with its closing
+// increment, three more deltas; then a failover for good. Points 4, 6 and 10 are kept for a while.
+std::vector<Step> script() {
   std::mt19937_64 random(42);
   DiskSet disks = empty_disks();
   change_disks(random, disks);
-  std::vector<Transfer> all;
+  std::vector<Step> all;
   all.push_back({pass_key(1, 0), whole_disks(disks)});
   all.push_back({pass_key(2, 1), change_disks(random, disks)});
   all.push_back({delta_key(3, 0), change_disks(random, disks)});
-  for (uint64_t s = 4; s <= 6; ++s) all.push_back({delta_key(s, s - 1), change_disks(random, disks)});
-  all.push_back({pass_key(7, 0), whole_disks(disks)});
-  all.push_back({delta_key(8, 0), change_disks(random, disks)});
-  for (uint64_t s = 9; s <= 10; ++s) all.push_back({delta_key(s, s - 1), change_disks(random, disks)});
+  for (uint64_t s = 4; s <= 7; ++s)
+    all.push_back({delta_key(s, s - 1), change_disks(random, disks),
+                   s % 2 == 0 ? PointKeep::hourly : PointKeep::no, s == 7});
+  all.push_back({pass_key(8, 0), change_disks(random, disks)});
+  all.push_back({delta_key(9, 0), change_disks(random, disks)});
+  for (uint64_t s = 10; s <= 12; ++s)
+    all.push_back(
+        {delta_key(s, s - 1), change_disks(random, disks), s == 10 ? PointKeep::hourly : PointKeep::no});
   return all;
+}
+
+PointRequest request_of(const Step& step) {
+  PointRequest request = point_request(step.key.lineage.sequence, step.key.from);
+  request.keep = step.keep;
+  request.definition = definition_of(step.key.lineage.sequence);
+  return request;
 }
 
 class Life {
  public:
-  explicit Life(const std::vector<Transfer>& script) : script_(script) {}
+  explicit Life(const std::vector<Step>& script) : script_(script) {}
   CrashFiles& files() { return files_; }
   ReplicaStore* store() { return store_.get(); }
 
@@ -54,20 +67,36 @@ class Life {
   Status go_on() {
     if (!store_) US_CHECK(start());
     while (next_ < script_.size()) {
-      const Transfer& t = script_[next_];
-      const bool published =
-          t.key.kind == TransferKind::delta && store_->newest().sequence == t.key.lineage.sequence;
-      if (!published) {
+      const Step& t = script_[next_];
+      const bool delta = t.key.kind == TransferKind::delta;
+      if (!received_ && !(delta && store_->newest().sequence == t.key.lineage.sequence)) {
         US_CHECK(send(*store_, t.key, t.changes));
-        if (t.key.kind == TransferKind::delta)
-          US_CHECK(store_->finish(point_request(t.key.lineage.sequence, t.key.from)));
+        if (delta) US_CHECK(store_->finish(request_of(t), {2}));
       }
-      if (t.key.kind == TransferKind::delta) acknowledged_ = next_;
+      received_ = true;
+      if (delta) acknowledged_ = next_;
+      if (t.fails_over) US_CHECK(fail_over_and_back());
       ++next_;
+      received_ = false;
       if (next_ % 2 == 0) US_CHECK(store_->merge(CancelToken()));
     }
-    if (!store_->failed_over()) US_CHECK(store_->merge(CancelToken()));
-    return store_->fail_over(point_id(store_->newest().sequence), 2);
+    if (!store_->failed_over()) {
+      US_CHECK(store_->set_settings("the end"));
+      US_CHECK(store_->drop_set_aside(Wall{2}));
+      US_CHECK(store_->merge(CancelToken()));
+    }
+    return store_->fail_over(point_id(store_->newest().sequence), 3);
+  }
+
+  // Once, however often it is tried.
+  Status fail_over_and_back() {
+    if (store_->generation_spent() < 2 || store_->failed_over())
+      US_CHECK(store_->fail_over(store_->points().front().id, 2));
+    US_CHECK(store_->revert(Wall{1}));
+    US_CHECK(store_->revert(Wall{1}));
+    for (const char* name : {"/vda-reverted-2.qcow2", "/vdb-reverted-2.qcow2"})
+      EXPECT_NE(files_.content(kDirectory + std::string(name)), "");
+    return {};
   }
 
   // The machine, or the process alone, went down and is up again.
@@ -94,10 +123,13 @@ class Life {
     ASSERT_GE(newest, acknowledged_ ? script_[*acknowledged_].key.lineage.sequence : 0);
     ASSERT_EQ(points.empty(), newest == 0);
     for (const RecoveryPoint& point : points) {
-      for (const Transfer& t : script_)
+      for (const Step& t : script_)
         if (t.key == delta_key(point.lineage.sequence, t.key.from)) {
           ASSERT_EQ(point.id, point_id(point.lineage.sequence));
           expect_point(files_, *store_, point.id, t.changes.contents);
+          const auto machine = store_->machine(point.id);
+          ASSERT_OK(machine);
+          ASSERT_EQ(machine->definition, definition_of(point.lineage.sequence));
         }
     }
   }
@@ -106,10 +138,13 @@ class Life {
     check();
     EXPECT_EQ(store_->newest().sequence, script_.back().key.lineage.sequence);
     EXPECT_TRUE(store_->failed_over());
+    std::vector<uint64_t> listed;
+    for (const RecoveryPoint& point : store_->points()) listed.push_back(point.lineage.sequence);
+    EXPECT_EQ(listed, (std::vector<uint64_t>{6, 10, 12}));
     const auto chains = store_->chains(point_id(store_->newest().sequence));
     ASSERT_OK(chains);
     for (uint32_t d = 0; d < chains->size(); ++d) {
-      EXPECT_EQ((*chains)[d].size(), 2u) << "one bottom and the newest";
+      EXPECT_EQ((*chains)[d].size(), 4u) << "two that are kept, what follows them, and the newest";
       std::vector<std::string> active = (*chains)[d];
       active.insert(active.begin(), store_->active_path(d));
       for (const std::string& path : active) EXPECT_EQ(check_qcow2(files_.content(path)), "") << path;
@@ -119,18 +154,21 @@ class Life {
     }
     const auto names = files_.list(kDirectory);
     ASSERT_OK(names);
-    EXPECT_EQ(names->size(), 2u + 2u * 3u) << "manifest, incoming and three files a disk";
+    EXPECT_EQ(names->size(), 2u + 3u + 2u * 5u)
+        << "manifest, incoming, three machines and five files a disk: " << testing::PrintToString(*names);
+    EXPECT_EQ(store_->identity().settings, "the end");
   }
 
  private:
-  const std::vector<Transfer>& script_;
+  const std::vector<Step>& script_;
   CrashFiles files_;
   std::unique_ptr<ReplicaStore> store_;
   size_t next_ = 0;
+  bool received_ = false;  // all of step next_, and finished
   std::optional<size_t> acknowledged_;
 };
 
-uint64_t operations_of(const std::vector<Transfer>& script) {
+uint64_t operations_of(const std::vector<Step>& script) {
   Life life(script);
   life.files().die_at(0);
   EXPECT_OK(life.go_on());
@@ -144,7 +182,7 @@ TEST(ReplicaCrash, AtEveryOperationNothingListedIsLostAndLifeGoesOn) {
   const uint64_t operations = operations_of(all);
   ASSERT_GT(operations, 500u);
   for (uint64_t n = 1; n <= operations; n += kEvery) {
-    for (uint64_t seed = n * 3; seed < n * 3 + 3; ++seed) {
+    for (uint64_t seed : {n * 3 + n % 3, n * 3 + (n + 1) % 3}) {
       SCOPED_TRACE("killed at operation " + std::to_string(n) + ", seed " + std::to_string(seed));
       Life life(all);
       life.files().die_at(n);

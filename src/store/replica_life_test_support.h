@@ -29,6 +29,11 @@ inline PointRequest point_request(uint64_t sequence, uint64_t from) {
   return {delta_key(sequence, from), point_id(sequence), PointType::standard, Wall{1000}, Wall{2000}};
 }
 
+// Of the VM: changes with every third point.
+inline std::string definition_of(uint64_t sequence) {
+  return "<domain><memory>" + std::to_string(sequence / 3) + "</memory></domain>\n";
+}
+
 using DiskSet = std::vector<Bytes>;
 
 // Everything that is to be sent, in the order of Cursor.
@@ -44,12 +49,12 @@ inline DiskSet empty_disks() {
 }
 
 // Changes some granules of every disk, and says which.
-inline Changes change_disks(std::mt19937_64& random, DiskSet& disks) {
+inline Changes change_disks(std::mt19937_64& random, DiskSet& disks, uint32_t granule = kTestGranule) {
   Changes changes;
   for (uint32_t d = 0; d < disks.size(); ++d) {
-    for (uint64_t at = 0; at < disks[d].size(); at += kTestGranule) {
+    for (uint64_t at = 0; at < disks[d].size(); at += granule) {
       if (random() % 3 != 0) continue;
-      const uint64_t n = std::min<uint64_t>(kTestGranule, disks[d].size() - at);
+      const uint64_t n = std::min<uint64_t>(granule, disks[d].size() - at);
       const bool zero = random() % 4 == 0;
       const Bytes data = zero ? Bytes(n) : random_bytes(random, n);
       std::copy(data.begin(), data.end(), disks[d].begin() + static_cast<ptrdiff_t>(at));
@@ -71,8 +76,8 @@ inline Changes whole_disks(const DiskSet& disks, uint64_t step = 4 * kTestGranul
 }
 
 inline Status send(ReplicaStore& store, const TransferKey& key, const Changes& changes,
-                   size_t advance_every = 5) {
-  US_TRY(const Cursor from, store.begin(key, kTestGranule));
+                   size_t advance_every = 5, uint32_t granule = kTestGranule) {
+  US_TRY(const Cursor from, store.begin(key, granule));
   size_t sent = 0;
   for (const Extent& e : changes.extents) {
     if (Cursor{e.disk, e.offset} < from) continue;
@@ -86,13 +91,17 @@ inline Status send(ReplicaStore& store, const TransferKey& key, const Changes& c
   return store.advance({static_cast<uint32_t>(changes.contents.size()), 0});
 }
 
-// What the point holds, compared with what it should.
-inline void expect_point(Files& files, const ReplicaStore& store, const Uuid& point, const DiskSet& want) {
+// What the point holds, by its files and by a view of it, compared with what it should.
+inline void expect_point(Files& files, ReplicaStore& store, const Uuid& point, const DiskSet& want) {
   const auto chains = store.chains(point);
   ASSERT_OK(chains);
   ASSERT_EQ(chains->size(), want.size());
-  for (size_t d = 0; d < want.size(); ++d)
+  const auto view = store.view(point);
+  ASSERT_OK(view);
+  for (uint32_t d = 0; d < want.size(); ++d) {
     EXPECT_EQ(read_chain(files, (*chains)[d], want[d].size()) == want[d], true) << "disk " << d;
+    EXPECT_EQ(read_view(**view, d) == want[d], true) << "disk " << d << " of the view";
+  }
 }
 
 }  // namespace understudy::store

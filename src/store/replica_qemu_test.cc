@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <map>
 
 #include "base/thread.h"
 #include "files/posix_files.h"
@@ -43,11 +44,11 @@ TEST(ReplicaOnDisk, IsPlainFilesForQemu) {
   ASSERT_OK(send(store, pass_key(1, 0), whole_disks(disks)));
   ASSERT_OK(send(store, pass_key(2, 1), change_disks(random, disks)));
   ASSERT_OK(send(store, delta_key(3, 0), change_disks(random, disks)));
-  ASSERT_OK(store.finish(point_request(3, 0)));
+  ASSERT_OK(store.finish(point_request(3, 0), {}));
   expect_clean(dir, store, 3, disks, false);
   for (uint64_t s = 4; s <= 7; ++s) {
     ASSERT_OK(send(store, delta_key(s, s - 1), change_disks(random, disks)));
-    ASSERT_OK(store.finish(point_request(s, s - 1)));
+    ASSERT_OK(store.finish(point_request(s, s - 1), {}));
     expect_clean(dir, store, s, disks, false);
     if (s % 2) {
       ASSERT_OK(store.merge(CancelToken()));
@@ -70,6 +71,67 @@ TEST(ReplicaOnDisk, IsPlainFilesForQemu) {
   EXPECT_FALSE(std::filesystem::exists(replica));
 }
 
+TEST(ReplicaOnDisk, EveryPointIsPlainFilesForQemu) {
+  files::PosixFiles files("");
+  TempDirectory dir;
+  auto made = ReplicaStore::create(files, dir / kVm.lower(), test_identity());
+  ASSERT_OK(made);
+  auto& store = **made;
+  std::mt19937_64 random(4);
+  DiskSet disks = empty_disks();
+  std::map<uint64_t, DiskSet> held;
+  const auto finish = [&](uint64_t s, uint64_t from, PointKeep keep) {
+    PointRequest request = point_request(s, from);
+    request.keep = keep;
+    request.definition = definition_of(s);
+    ASSERT_OK(store.finish(request, {3}));
+    held[s] = disks;
+  };
+  const auto expect_all_clean = [&](const std::string& when) {
+    SCOPED_TRACE(when);
+    for (const RecoveryPoint& point : store.points()) {
+      const auto chains = store.chains(point.id);
+      ASSERT_OK(chains);
+      for (uint32_t d = 0; d < disks.size(); ++d) {
+        write_real_file(dir / "want.raw", held.at(point.lineage.sequence)[d]);
+        run("qemu-img compare -q -f qcow2 -F raw " + (*chains)[d][0] + " " + dir / "want.raw");
+        if (point.lineage.sequence == store.newest().sequence)
+          for (const std::string& path : (*chains)[d]) run("qemu-img check -q " + path);
+      }
+    }
+  };
+  ASSERT_OK(send(store, delta_key(1, 0), whole_disks(disks)));
+  finish(1, 0, PointKeep::on_demand);
+  uint64_t s = 2;
+  for (; s <= 12; ++s) {
+    const uint32_t granule = s == 6 ? 16384 : kTestGranule;
+    ASSERT_OK(send(store, delta_key(s, s - 1), change_disks(random, disks, granule), 5, granule));
+    finish(s, s - 1, s % 2 == 0 ? PointKeep::hourly : PointKeep::no);
+    if (s % 4 == 0) {
+      ASSERT_OK(store.merge(CancelToken()));
+      expect_all_clean("after a merge at " + std::to_string(s));
+    }
+  }
+  ASSERT_OK(send(store, pass_key(s, 0), change_disks(random, disks)));
+  ASSERT_OK(send(store, pass_key(s + 1, 1), change_disks(random, disks)));
+  ASSERT_OK(send(store, delta_key(s + 2, 0), change_disks(random, disks)));
+  finish(s + 2, 0, PointKeep::no);
+  expect_all_clean("after a resync");
+  ASSERT_OK(store.fail_over(store.points()[1].id, 2));
+  run("qemu-io -c 'write -P 9 0 4096' " + store.active_path(0));
+  ASSERT_OK(store.revert(Wall{1}));
+  expect_all_clean("after a revert");
+  ASSERT_OK(send(store, delta_key(s + 3, s + 2), change_disks(random, disks)));
+  finish(s + 3, s + 2, PointKeep::no);
+  ASSERT_OK(store.merge(CancelToken()));
+  expect_all_clean("at the end");
+  const auto aside = store.set_aside();
+  ASSERT_EQ(aside.size(), 1u);
+  for (const std::string& path : aside[0].files) run("qemu-img check -q " + path);
+  run("qemu-io -c 'read -P 9 0 4096' " + aside[0].files[0]);
+  EXPECT_EQ(store.points().size(), 5u);
+}
+
 TEST(ReplicaOnDisk, FailsOverOnABottomWhoseMergeWasKilled) {
   files::PosixFiles files("");
   TempDirectory dir;
@@ -81,10 +143,10 @@ TEST(ReplicaOnDisk, FailsOverOnABottomWhoseMergeWasKilled) {
     ASSERT_OK(store);
     change_disks(random, disks);
     ASSERT_OK(send(**store, delta_key(1, 0), whole_disks(disks)));
-    ASSERT_OK((*store)->finish(point_request(1, 0)));
+    ASSERT_OK((*store)->finish(point_request(1, 0), {}));
     for (uint64_t s = 2; s <= 3; ++s) {
       ASSERT_OK(send(**store, delta_key(s, s - 1), change_disks(random, disks)));
-      ASSERT_OK((*store)->finish(point_request(s, s - 1)));
+      ASSERT_OK((*store)->finish(point_request(s, s - 1), {}));
     }
     // As a kill leaves it: marked, and with a part of what is above written.
     const auto bottom =
@@ -110,7 +172,7 @@ TEST(ReplicaOnDisk, MergesWhileItReceivesAndYieldsToAFailover) {
   std::mt19937_64 random(3);
   DiskSet disks = empty_disks();
   ASSERT_OK(send(store, delta_key(1, 0), whole_disks(disks)));
-  ASSERT_OK(store.finish(point_request(1, 0)));
+  ASSERT_OK(store.finish(point_request(1, 0), {}));
   std::atomic<bool> done{false};
   std::atomic<int> unexpected{0};
   {
@@ -124,14 +186,19 @@ TEST(ReplicaOnDisk, MergesWhileItReceivesAndYieldsToAFailover) {
       }
     });
     Thread reader("read", [&] {
-      while (!done && !store.failed_over())
-        for (const RecoveryPoint& point : store.points()) (void)store.chains(point.id);
+      while (!done && !store.failed_over()) {
+        const auto view = store.view(Uuid());
+        Bytes piece(4096);
+        if (!view || !(*view)->read(0, 8192, piece)) ++unexpected;
+      }
     });
     Status status;
     for (uint64_t s = 2; s <= 20 && status; ++s) {
       status = send(store, delta_key(s, s - 1), change_disks(random, disks));
       if (!status) break;
-      if (const auto point = store.finish(point_request(s, s - 1)); !point) status = fail(point.error());
+      PointRequest request = point_request(s, s - 1);
+      request.keep = s % 3 == 0 ? PointKeep::hourly : PointKeep::no;
+      if (const auto point = store.finish(request, {2}); !point) status = fail(point.error());
     }
     EXPECT_OK(status);
     EXPECT_OK(store.fail_over(point_id(20), 2));

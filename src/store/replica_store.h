@@ -2,8 +2,8 @@
 // are recovery points, and what is half received (docs/spec/store.md has layout, rules and crash table).
 //
 // Lives as long as the relationship is loaded. Staging calls (begin..finish, drop_staging) come from one
-// thread at a time, merge() from another; all others from any thread. What a listed point consists of is
-// never written.
+// thread at a time, merge() from another; all others from any thread. What a listed point, or an open view,
+// consists of is never written.
 #pragma once
 
 #include <memory>
@@ -15,15 +15,21 @@
 #include "model/holdings.h"
 #include "model/recovery_point.h"
 #include "store/files.h"
+#include "store/point_view.h"
+#include "store/retention.h"
 
 namespace understudy::store {
 
+// Travels in the manifest, so that an owner that lost its database can be told everything.
 struct ReplicaIdentity {
   Uuid vm;
   std::string name;
   Uuid set;
   uint64_t generation = 1;
   std::vector<DiskGeometry> disks;
+  std::string primary{};   // certificate name of the only host that may send
+  std::string settings{};  // opaque UTF-8 text of the owner, at most limits::kMostSettings
+  bool operator==(const ReplicaIdentity&) const = default;
 };
 
 struct PointRequest {
@@ -32,6 +38,25 @@ struct PointRequest {
   PointType type = PointType::standard;
   Wall cut;
   Wall received;
+  PointKeep keep = PointKeep::no;
+  std::string definition{};  // opaque text of the VM as of this cut; empty: as of the point before
+  Bytes nvram{};             // at most limits::kMostNvram; used only when definition is given
+};
+
+// A VM as of a point.
+struct Machine {
+  std::string definition;  // empty: none was ever given
+  Bytes nvram;
+  bool operator==(const Machine&) const = default;
+};
+
+// What a revert took out of use: the overlays that a guest wrote during that failover.
+struct SetAside {
+  uint64_t generation = 0;  // of the failover
+  Wall since;               // when it was reverted
+  std::vector<std::string> files;
+  uint64_t bytes = 0;
+  bool operator==(const SetAside&) const = default;
 };
 
 class ReplicaStore {
@@ -45,7 +70,8 @@ class ReplicaStore {
   static Result<std::unique_ptr<ReplicaStore>> open(Files& files, const std::string& directory);
   virtual ~ReplicaStore() = default;
 
-  virtual const ReplicaIdentity& identity() const = 0;
+  virtual const ReplicaIdentity& identity()
+      const = 0;  // stays valid, and as it was, for as long as the store
   virtual std::string directory() const = 0;
   virtual Lineage newest() const = 0;                     // sequence 0 = no point yet
   virtual std::vector<RecoveryPoint> points() const = 0;  // listed ones, oldest first
@@ -54,38 +80,50 @@ class ReplicaStore {
   // Opens the staging of this transfer and says from where to send. An equal key goes on at its durable
   // cursor; any other key drops what was staged. invalid_state when the key does not continue what is held
   // (generation, set, from), with both sides' numbers in the message. `granule` is the cluster size of a new
-  // overlay: 4096..65536.
+  // overlay: 4096..65536. While points are listed, pass 0 begins a resync: an overlay on the newest one.
   virtual Result<Cursor> begin(const TransferKey& key, uint32_t granule) = 0;
-  // Ranges come in the order of Cursor; aligned to the granule but for the end of a disk. Checksums were
-  // verified.
+  // Ranges come in the order of Cursor; aligned to the granule but for the end of a disk (and but for the
+  // passes of a first copy, which have nothing below). Checksums were verified.
   virtual Status write(uint32_t disk, uint64_t offset, ByteView data) = 0;
   virtual Status zero(uint32_t disk, uint64_t offset, uint64_t length) = 0;
   // Makes everything before `cursor` durable, with the cursor itself.
   virtual Status advance(Cursor cursor) = 0;
-  // delta: syncs, publishes all disks by one rename of the manifest, and lists the new point; earlier points
-  // are delisted (this version keeps only the latest). A repeated finish of the published key answers the
-  // same point.
-  virtual Result<RecoveryPoint> finish(const PointRequest& request) = 0;
+  // delta: syncs, publishes all disks by one rename of the manifest that lists the new point and delists what
+  // retention lets go (retention.h). A repeated finish of the published key answers the same point.
+  virtual Result<RecoveryPoint> finish(const PointRequest& request, const Retention& retention) = 0;
   virtual Status drop_staging() = 0;
 
-  // Files below the oldest listed point that can be merged into the one under them.
+  // Files that no listed point ends in, and that can take in what the one above has.
   virtual bool merge_due() const = 0;
-  // Merges strictly oldest first, one file of each disk a step, until nothing is due or cancelled (then in
-  // the state of a crash: repeated safely). Returns bytes merged. Stops within a second of cancel.
+  // Merges strictly the oldest pair first, one file of each disk a step, until nothing is due or cancelled
+  // (then in the state of a crash: repeated safely). Returns bytes merged. Stops within a second of cancel.
   virtual Result<uint64_t> merge(const CancelToken& cancel) = 0;
 
   // The chain of a point, per disk top first: what `qemu-img info --backing-chain` of the first shows.
   virtual Result<std::vector<std::vector<std::string>>> chains(const Uuid& point) const = 0;
+  // All disks as of a point (nil: the newest), readable while merges and retention go on; as long as it
+  // lives, the files of the point are kept. May outlive the store.
+  virtual Result<std::unique_ptr<PointView>> view(const Uuid& point) = 0;
+  virtual Result<Machine> machine(const Uuid& point) const = 0;
+  virtual Status set_settings(const std::string& settings) = 0;  // durable when it returns
 
   // The path the replica's domain names for a disk. It is missing until a failover makes it: nothing else
   // starts it.
   virtual std::string active_path(uint32_t disk) const = 0;
   // Raises the generation, durably, and makes a writable overlay on the point at every active_path. Repeating
-  // it for the same generation finds what is there. From then on begin() and merge() refuse.
+  // it for the same generation finds what is there. From then on begin() and merge() refuse. A generation at
+  // or below generation_spent() is refused.
   virtual Status fail_over(const Uuid& point, uint64_t new_generation) = 0;
   virtual bool failed_over() const = 0;
-  // Whose data may be newest: identity().generation until a failover raises it.
+  // Whose data may be newest: identity().generation, or that of the failover.
   virtual uint64_t generation() const = 0;
+  // The highest generation ever given to a failover here, at least identity().generation.
+  virtual uint64_t generation_spent() const = 0;
+  // Gives the failover up, durably: begin() takes the data generation again. Every point survives; the
+  // overlays are set aside, never removed. No error when there is no failover; repeated safely.
+  virtual Status revert(Wall now) = 0;
+  virtual std::vector<SetAside> set_aside() const = 0;
+  virtual Status drop_set_aside(Wall older_than) = 0;  // those whose `since` is before it
 
   // Removes all files of the replica.
   virtual Status destroy() = 0;

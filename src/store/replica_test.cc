@@ -1,61 +1,12 @@
 #include <gtest/gtest.h>
-#include <xxhash.h>
 
 #include "base/limits.h"
 #include "store/layout.h"
 #include "store/records.h"
-#include "store/replica_life_test_support.h"
+#include "store/replica_fixture_test_support.h"
 
 namespace understudy::store {
 namespace {
-
-constexpr const char* kDirectory = "/s/2f6c9a10-0000-4000-8000-0123456789ab";
-
-class ReplicaTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto made = ReplicaStore::create(files_, kDirectory, test_identity());
-    ASSERT_OK(made);
-    store_ = std::move(*made);
-  }
-  std::string in(const std::string& name) const { return std::string(kDirectory) + "/" + name; }
-  Status publish(uint64_t sequence, uint64_t from) {
-    Changes changes = change_disks(random_, disks_);
-    if (from == 0) changes = whole_disks(disks_);
-    US_CHECK(send(*store_, delta_key(sequence, from), changes));
-    US_TRY(const RecoveryPoint point, store_->finish(point_request(sequence, from)));
-    EXPECT_EQ(point.lineage.sequence, sequence);
-    return {};
-  }
-  Status reopen() {
-    store_.reset();
-    files_.crash(0);
-    US_TRY(store_, ReplicaStore::open(files_, kDirectory));
-    return {};
-  }
-  // The manifest with one text replaced and sealed again.
-  void tamper(const std::string& from, const std::string& to) {
-    std::string text = files_.content(in("manifest"));
-    const auto at = text.find(from);
-    ASSERT_NE(at, std::string::npos) << text;
-    text.replace(at, from.size(), to);
-    files_.put(in("manifest"), reseal(text));
-  }
-  // The checksum is no secret: whoever can write the file can seal it.
-  static std::string reseal(const std::string& text) {
-    const std::string body = text.substr(0, text.rfind("xxh3-128 "));
-    const XXH128_hash_t hash = XXH3_128bits(body.data(), body.size());
-    char line[64];
-    std::snprintf(line, sizeof line, "xxh3-128 %016llx%016llx\n",
-                  static_cast<unsigned long long>(hash.high64), static_cast<unsigned long long>(hash.low64));
-    return body + line;
-  }
-
-  CrashFiles files_;
-  std::unique_ptr<ReplicaStore> store_;
-  std::mt19937_64 random_{7};
-  DiskSet disks_ = empty_disks();
-};
 
 TEST_F(ReplicaTest, ANewReplicaHoldsNothing) {
   EXPECT_EQ(store_->identity().vm, kVm);
@@ -74,7 +25,7 @@ TEST_F(ReplicaTest, AFullExportStandsAloneAndDeltasFollow) {
   ASSERT_OK(publish(4, 3));
   ASSERT_OK(publish(9, 4));  // a cut may have failed in between
   const auto points = store_->points();
-  ASSERT_EQ(points.size(), 1u) << "this version lists the latest only";
+  ASSERT_EQ(points.size(), 1u) << "nothing asked for the others to be kept";
   EXPECT_EQ(points[0].id, point_id(9));
   EXPECT_GT(points[0].bytes, 0u);
   const auto chains = store_->chains(point_id(9));
@@ -97,12 +48,12 @@ TEST_F(ReplicaTest, AFullExportStandsAloneAndDeltasFollow) {
 
 TEST_F(ReplicaTest, FinishMayBeRepeated) {
   ASSERT_OK(publish(1, 0));
-  const auto again = store_->finish(point_request(1, 0));
+  const auto again = store_->finish(point_request(1, 0), {});
   ASSERT_OK(again);
   EXPECT_EQ(*again, store_->points()[0]);
   ASSERT_OK(reopen());
-  EXPECT_OK(store_->finish(point_request(1, 0)));
-  EXPECT_CODE(store_->finish(point_request(2, 1)), ErrorCode::invalid_state);
+  EXPECT_OK(store_->finish(point_request(1, 0), {}));
+  EXPECT_CODE(store_->finish(point_request(2, 1), {}), ErrorCode::invalid_state);
 }
 
 TEST_F(ReplicaTest, RefusesWhatDoesNotContinue) {
@@ -133,7 +84,7 @@ TEST_F(ReplicaTest, PassesFollowOnEachOtherOrBeginAnew) {
   ASSERT_OK(send(*store_, pass_key(1, 0), whole_disks(disks_)));
   EXPECT_EQ(store_->staging()->cursor, (Cursor{2, 0}));
   EXPECT_CODE(store_->begin(pass_key(2, 2), kTestGranule), ErrorCode::invalid_state) << "pass 1 is missing";
-  EXPECT_CODE(store_->finish({pass_key(1, 0), point_id(1), PointType::standard, {}, {}}),
+  EXPECT_CODE(store_->finish({pass_key(1, 0), point_id(1), PointType::standard, {}, {}}, {}),
               ErrorCode::invalid_state);
   EXPECT_EQ(*store_->begin(pass_key(1, 1), kTestGranule), (Cursor{0, 0}));
   EXPECT_EQ(store_->staging()->key, pass_key(1, 1));
@@ -147,7 +98,7 @@ TEST_F(ReplicaTest, PassesFollowOnEachOtherOrBeginAnew) {
   ASSERT_EQ(*store_->begin(pass_key(6, 0), kTestGranule), (Cursor{0, 0}));
   ASSERT_OK(send(*store_, pass_key(6, 0), whole_disks(disks_)));
   ASSERT_OK(send(*store_, delta_key(7, 0), change_disks(random_, disks_)));
-  ASSERT_OK(store_->finish(point_request(7, 0)));
+  ASSERT_OK(store_->finish(point_request(7, 0), {}));
   EXPECT_EQ(store_->chains(point_id(7))->at(0),
             (std::vector<std::string>{in("vda-1-7.qcow2"), in("vda-1-6.qcow2")}));
   expect_point(files_, *store_, point_id(7), disks_);
@@ -165,7 +116,7 @@ TEST_F(ReplicaTest, ATransferGoesOnAtItsDurableCursor) {
   ASSERT_OK(reopen());
   EXPECT_EQ(store_->staging(), (Staging{key, {0, 8192}}));
   EXPECT_CODE(store_->write(0, 8192, Bytes(4096)), ErrorCode::invalid_state) << "not begun since the start";
-  EXPECT_CODE(store_->finish(point_request(2, 1)), ErrorCode::invalid_state)
+  EXPECT_CODE(store_->finish(point_request(2, 1), {}), ErrorCode::invalid_state)
       << "who knows whether all is here";
   EXPECT_EQ(*store_->begin(key, kTestGranule), (Cursor{0, 8192}));
   EXPECT_EQ(*store_->begin(key, 65536), (Cursor{0, 0})) << "another granule is another file";
@@ -215,7 +166,7 @@ TEST_F(ReplicaTest, AnOldCursorNeverSpeaksForNewImages) {
       files_.restart_process();
       start();
       ASSERT_OK(send(*store_, key, whole));
-      ASSERT_OK(store_->finish(point_request(1, 0)));
+      ASSERT_OK(store_->finish(point_request(1, 0), {}));
       expect_point(files_, *store_, point_id(1), disks_);
       ASSERT_OK(store_->destroy());
       ASSERT_OK(ReplicaStore::create(files_, kDirectory, test_identity()));
@@ -236,7 +187,7 @@ TEST_F(ReplicaTest, FilesOfOneChainMayHaveDifferentClusters) {
       std::copy(data.begin(), data.end(), disks_[d].begin() + static_cast<ptrdiff_t>(at));
       ASSERT_OK(store_->write(d, at, data));
     }
-    ASSERT_OK(store_->finish(point_request(s, s - 1)));
+    ASSERT_OK(store_->finish(point_request(s, s - 1), {}));
   }
   ASSERT_OK(store_->merge(CancelToken()));
   ASSERT_OK(reopen());
@@ -253,7 +204,7 @@ TEST_F(ReplicaTest, WhatARestartedProcessReportsSurvivesTheMachine) {
   for (uint64_t n = 1; store_->newest().sequence == 1; ++n) {
     SCOPED_TRACE("the process dies at operation " + std::to_string(n));
     files_.die_at(n);
-    (void)store_->finish(point_request(2, 1));
+    (void)store_->finish(point_request(2, 1), {});
     store_.reset();
     files_.restart_process();
     auto again = ReplicaStore::open(files_, kDirectory);

@@ -26,13 +26,20 @@ std::string StagingArea::path(const StagedLayer& layer, size_t disk) const {
 
 // --- begin ---
 
+// An overlay takes whole clusters only: a transfer with smaller granules cannot go on in it.
+bool StagingArea::resumes(const TransferKey& key, uint32_t granule) const {
+  if (record_.empty() || record_.top().key != key) return false;
+  const uint32_t cluster = record_.top().link.cluster_size;
+  return key.kind == TransferKind::pass ? !backed_ || granule % cluster == 0 : granule == cluster;
+}
+
 Result<Cursor> StagingArea::begin(const TransferKey& key, uint32_t granule,
                                   const std::optional<ChainLink>& below) {
-  const bool resumes = !record_.empty() && record_.top().key == key &&
-                       (key.kind == TransferKind::pass || record_.top().link.cluster_size == granule);
+  backed_ = below.has_value();
+  const bool goes_on = resumes(key, granule);
   if (unsure_) US_CHECK(checked(save(record_)));
-  if (!resumes)
-    US_CHECK(checked(key.kind == TransferKind::pass ? begin_pass(key, granule)
+  if (!goes_on)
+    US_CHECK(checked(key.kind == TransferKind::pass ? begin_pass(key, granule, below)
                                                     : begin_delta(key, granule, below)));
   if (images_.empty()) US_CHECK(checked(open_images(record_.top())));
   position_ = top().cursor;
@@ -40,11 +47,12 @@ Result<Cursor> StagingArea::begin(const TransferKey& key, uint32_t granule,
   return position_;
 }
 
-Status StagingArea::begin_pass(const TransferKey& key, uint32_t granule) {
+Status StagingArea::begin_pass(const TransferKey& key, uint32_t granule,
+                               const std::optional<ChainLink>& below) {
   if (key.from == 0) {
     US_CHECK(drop());
     record_.base = StagedLayer{key, {}, {{key.lineage.generation, key.lineage.sequence}, granule}, 0};
-    return make_images(*record_.base, std::nullopt);
+    return make_images(*record_.base, below);
   }
   US_ASSERT(record_.base);
   if (record_.delta)
@@ -120,7 +128,7 @@ Status StagingArea::accept(uint32_t disk, uint64_t offset, uint64_t length) {
     return fail(ErrorCode::protocol, "a range outside the disks of " + identity_.name);
   const uint64_t granule = top().link.cluster_size;
   const bool to_end = offset + length == identity_.disks[disk].size;
-  if (record_.delta && (offset % granule != 0 || (length % granule != 0 && !to_end)))
+  if ((record_.delta || backed_) && (offset % granule != 0 || (length % granule != 0 && !to_end)))
     return fail(ErrorCode::protocol,
                 "a range that is not aligned to the granule of " + std::to_string(granule));
   if (const Cursor start{disk, offset}; start < position_)

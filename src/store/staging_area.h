@@ -25,7 +25,7 @@ class StagingArea {
   const StagingRecord& record() const { return record_; }
   std::optional<Staging> current() const;
 
-  // `below`: where the chain ends, for a delta that continues it.
+  // `below`: where the chain ends, for what continues it.
   Result<Cursor> begin(const TransferKey& key, uint32_t granule, const std::optional<ChainLink>& below);
   Status write(uint32_t disk, uint64_t offset, ByteView data);
   Status zero(uint32_t disk, uint64_t offset, uint64_t length);
@@ -42,7 +42,8 @@ class StagingArea {
  private:
   using Images = std::vector<std::unique_ptr<qcow2::Image>>;
   StagedLayer& top() { return record_.delta ? *record_.delta : *record_.base; }
-  Status begin_pass(const TransferKey& key, uint32_t granule);
+  bool resumes(const TransferKey& key, uint32_t granule) const;
+  Status begin_pass(const TransferKey& key, uint32_t granule, const std::optional<ChainLink>& below);
   Status begin_delta(const TransferKey& key, uint32_t granule, const std::optional<ChainLink>& below);
   Status make_images(const StagedLayer& layer, const std::optional<ChainLink>& below);
   Status open_images(const StagedLayer& layer);
@@ -62,6 +63,7 @@ class StagingArea {
   StagingRecord saved_;    // what the cursor file says; empty: there is none
   bool unsure_ = false;    // a change of the cursor file broke off: it may say something else
   Images images_;          // of the top layer; empty: none is open
+  bool backed_ = false;    // what is staged has a file below it
   Cursor position_;        // the next range comes at or after it
   uint64_t received_ = 0;  // bytes of data of the top layer, durable or not
 };

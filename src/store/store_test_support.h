@@ -144,4 +144,22 @@ inline Bytes read_chain(Files& files, const std::vector<std::string>& chain, uin
   return all;
 }
 
+// The same of a view, run by run.
+inline Bytes read_view(PointView& view, uint32_t disk) {
+  Bytes all(view.disks()[disk].size);
+  for (uint64_t at = 0; at < all.size();) {
+    const auto run_at = view.map(disk, at, all.size());
+    EXPECT_TRUE(run_at) << run_at.error().text();
+    if (!run_at || run_at->length == 0) return {};
+    if (run_at->kind == qcow2::Mapping::Kind::data) {
+      const Status read = view.read(disk, at, MutableByteView(all).subspan(at, run_at->length));
+      EXPECT_TRUE(read) << read.error().text();
+    }
+    at += run_at->length;
+  }
+  Bytes at_once(all.size());
+  EXPECT_TRUE(view.read(disk, 0, at_once));
+  return at_once == all ? all : Bytes();
+}
+
 }  // namespace understudy::store
