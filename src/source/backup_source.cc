@@ -29,6 +29,7 @@ class BackupSource final : public transfer::Source {
   Result<uint64_t> bytes_to_send(Cursor from) override {
     uint64_t bytes = 0;
     for (uint32_t disk = from.disk; disk < disks_.size(); ++disk) {
+      if (complete(disk, from)) continue;
       US_TRY(const uint64_t of_disk, count(disk, start(disk, from)));
       bytes += of_disk;
     }
@@ -39,6 +40,7 @@ class BackupSource final : public transfer::Source {
                 const std::function<Status(transfer::ExtentData)>& deliver,
                 const CancelToken& cancel) override {
     for (uint32_t disk = from.disk; disk < disks_.size(); ++disk) {
+      if (complete(disk, from)) continue;
       std::vector<std::unique_ptr<NbdConnection>> connections;
       for (size_t i = 0; i < kConnections; ++i) {
         US_TRY(std::unique_ptr<NbdConnection> connection, connect(disks_[disk], cancel));
@@ -53,7 +55,11 @@ class BackupSource final : public transfer::Source {
 
  private:
   uint64_t start(uint32_t disk, Cursor from) const {
-    return disk == from.disk ? least(align_down(from.offset, granule_), disks_[disk].geometry.size) : 0;
+    return disk == from.disk ? align_down(from.offset, granule_) : 0;
+  }
+  // A disk may end within a granule: its last one does not come again.
+  bool complete(uint32_t disk, Cursor from) const {
+    return disk == from.disk && from.offset >= disks_[disk].geometry.size;
   }
 
   Result<uint64_t> count(uint32_t disk, uint64_t from) const {

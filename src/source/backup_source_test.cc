@@ -125,6 +125,10 @@ TEST_F(BackupSourceTest, AFullExportCoversEverything) {
   ASSERT_TRUE(receive(*source, {0, 2 << 20}, rest));
   EXPECT_EQ(rest.extents.front().offset, 2u << 20);
   EXPECT_EQ(rest.bytes.substr(2 << 20), got.bytes.substr(2 << 20));
+  Received nothing;
+  ASSERT_TRUE(receive(*source, {0, kSize}, nothing));  // all of it was sent: the last granule does not come again
+  EXPECT_TRUE(nothing.extents.empty());
+  EXPECT_EQ(source->bytes_to_send({0, kSize}), 0u);
 }
 
 TEST_F(BackupSourceTest, ADeltaIsWhatTheBitmapSaysAndZeroesTravel) {
