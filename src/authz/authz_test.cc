@@ -205,6 +205,7 @@ TEST(Policy, EachRoleHasItsVerbs) {
     EXPECT_TRUE(allowed(role, "GetReplicationStatistics"));
     EXPECT_EQ(allowed(role, "initiatefailover"), role >= Role::operator_);
     EXPECT_EQ(allowed(role, "RequestReplicationStateChangeEx"), role >= Role::operator_);
+    EXPECT_EQ(allowed(role, "CreateRecoveryPoint"), role >= Role::operator_);
     EXPECT_EQ(allowed(role, "RemoveReplicationRelationship"), role == Role::administrator);
     EXPECT_EQ(allowed(role, "AMethodOfTomorrow"), role == Role::administrator);
   }

@@ -17,7 +17,8 @@ constexpr std::array<std::string_view, 6> kReaderMethods{"FormatError",
                                                          "GetReplicationStatisticsEx",
                                                          "GetSummaryInformation"};
 
-constexpr std::array<std::string_view, 15> kOperatorMethods{"CommitFailover",
+constexpr std::array<std::string_view, 16> kOperatorMethods{"CommitFailover",
+                                                            "CreateRecoveryPoint",
                                                             "InitiateFailback",
                                                             "InitiateFailover",
                                                             "KillJob",

@@ -16,6 +16,13 @@ Now SystemClock::now() const {
   return {{read_clock(CLOCK_BOOTTIME)}, {read_clock(CLOCK_REALTIME)}};
 }
 
+uint32_t second_of_local_day(Wall t) {
+  const auto seconds = static_cast<time_t>(t.us / 1'000'000);
+  tm parts{};
+  localtime_r(&seconds, &parts);
+  return static_cast<uint32_t>(parts.tm_hour * 3600 + parts.tm_min * 60 + parts.tm_sec);
+}
+
 std::string iso_time(Wall t) {
   const int64_t seconds = t.us >= 0 ? t.us / 1'000'000 : (t.us - 999'999) / 1'000'000;
   const int64_t fraction = t.us - seconds * 1'000'000;

@@ -70,6 +70,7 @@ class SystemClock final : public Clock {
   Now now() const override;
 };
 
+uint32_t second_of_local_day(Wall t);                // 0..86400, in the time zone of the process
 std::string iso_time(Wall t);                        // 2026-11-22T18:19:08.123456Z
 Result<Wall> parse_iso_time(std::string_view text);  // the same, fraction and offset optional
 std::string age_text(Duration d);                    // "14 s", "3 min 5 s", "2 h 10 min"

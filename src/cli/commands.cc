@@ -34,13 +34,25 @@ constexpr Option kEnable[] = {
     {"to", "HOST[:PORT]", "the replica host (required)"},
     {"interval", "SECONDS", "30, 300 or 900 (300)"},
     {"history", "N", "hourly recovery points to keep beside the latest, 0 to 24 (0)"},
+    {"app-consistent", "HOURS", "hours between application-consistent points, 1 to 12, 0 = none (0)"},
+    {"no-auto-resync", "", "after a break wait for `understudy resync`"},
     {"disks", "LIST", "only these disks, as the guest definition names them: vda,vdb"},
     {"certificate", "THUMBPRINT", "of this host's certificate; default: the one of the service settings"},
     {"start", "", "start the first copy at once"},
 };
 constexpr Option kFailover[] = {
-    {"point", "ID", "the recovery point, as `understudy show` lists it; default: the latest"},
+    {"point", "ID", "the point with this id, or with an id that begins so; default: the latest"},
+    {"at", "TIME", "the newest point that is not later than TIME"},
     {"yes", "", "do not ask"},
+};
+constexpr Option kRevert[] = {
+    {"yes", "", "do not ask"},
+};
+constexpr Option kPointCreate[] = {
+    {"application-consistent", "", "let the guest bring its files in order first; fails when it cannot"},
+};
+constexpr Option kResync[] = {
+    {"cancel", "", "end a running or waiting resynchronization"},
 };
 constexpr Option kAuthorityOptions[] = {
     {"name", "NAME", "common name of the authority (understudy-authority)"},
@@ -54,6 +66,17 @@ constexpr Option kUserAdd[] = {
     {"file", "FILE", "the password file (/etc/understudy/users)"},
 };
 
+constexpr Option kStoreExport[] = {
+    {"point", "ID", "the recovery point, as `understudy store list` shows it; default: the newest"},
+    {"disk", "TARGET", "which disk, vda for example; default: the first"},
+    {"out", "FILE", "write it there, as a raw image"},
+    {"nbd", "SOCKET", "or serve it there, read-only, until this command is stopped"},
+};
+constexpr Option kStoreRecover[] = {
+    {"state-directory", "DIR", "where the daemon keeps its database (/var/lib/understudy)"},
+    {"run-directory", "DIR", "where the daemon's socket would be (/run/understudy)"},
+};
+
 const Command kCommands[] = {
     {"server enable", "", "Let this host receive replicas", kServerEnable, "", server_enable},
     {"server show", "", "Show the replication service of the host", {}, "", server_show},
@@ -62,7 +85,11 @@ const Command kCommands[] = {
      authorize},
     {"authorizations", "", "List the primary hosts that may send", {}, "", authorizations},
     {"enable", "VM", "Enable replication of a VM to another host", kEnable,
-     "Run it on the host where the VM runs. VM is a name or a UUID.", enable},
+     "Run it on the host where the VM runs. VM is a name or a UUID. Application-consistent points\n"
+     "are kept as the hourly ones are, so HOURS is not more than --history. When both sides have to\n"
+     "be compared after a break, that happens by itself at any time of the day, unless\n"
+     "--no-auto-resync is given.",
+     enable},
     {"start",
      "VM",
      "Start the first copy of a VM",
@@ -72,7 +99,33 @@ const Command kCommands[] = {
     {"list", "", "List all VMs and how their replication stands", {}, "", list},
     {"show", "VM", "Show one VM: replication, health, recovery points, jobs", {}, "", show},
     {"failover", "VM", "Make the replica on this host startable", kFailover,
-     "Run it on the replica host. Says first what will be lost. The VM is not started by it.", failover},
+     "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
+     "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"
+     "1d. ID may be cut to four characters. The VM is not started by it.",
+     failover},
+    {"revert", "VM", "Take a failover back: the VM is a replica again", kRevert,
+     "Run it on the replica host, with the VM off. What the VM wrote since the failover is set\n"
+     "aside; all recovery points stay, so that another can be chosen.",
+     revert},
+    {"point list",
+     "VM",
+     "List the recovery points of a VM, newest first",
+     {},
+     "Run it on the replica host. SIZE is what was received for the point.",
+     point_list},
+    {"point create", "VM", "Make a recovery point now, and keep it", kPointCreate,
+     "Run it on the host where the VM runs.", point_create},
+    {"pause",
+     "VM",
+     "Stop replicating a VM for a while",
+     {},
+     "Its recovery points stay, and get older.",
+     pause},
+    {"resume", "VM", "Replicate a paused VM again, or one that stopped with an error", {}, "", resume},
+    {"resync", "VM", "Compare both sides and send what differs", kResync,
+     "Run it on the host where the VM runs, after `understudy pause` or when the VM's health asks\n"
+     "for it. All recovery points stay. Interrupted, it goes on by itself.",
+     resync},
     {"vm start", "VM", "Start a VM", {}, "", vm_start},
     {"vm stop", "VM", "Turn a VM off at once, as by pulling the plug", {}, "", vm_stop},
     {"job list", "", "List the jobs of all VMs", {}, "", job_list},
@@ -84,6 +137,17 @@ const Command kCommands[] = {
      "NAMES are its names and addresses, separated by commas; the first is its common name.",
      certificate_host, true},
     {"certificate show", "FILE", "Show a certificate and its thumbprint", {}, "", certificate_show, true},
+    {"store list",
+     "DIR",
+     "List the replicas of a folder and their recovery points",
+     {},
+     "DIR is a replica's folder, or the one in which replicas lie. The daemon is not asked.",
+     store_list,
+     true},
+    {"store export", "DIR", "Get a disk as it was at a recovery point", kStoreExport,
+     "DIR is the folder of one replica. Nothing in it is changed.", store_export, true},
+    {"store recover", "DIR", "Rebuild the database of a replica host from its replicas", kStoreRecover,
+     "For a host that lost its database. The daemon must not be running.", store_recover, true},
     {"user add", "NAME", "Add a user who logs in with a password, or change one", kUserAdd,
      "The password is asked for, or read from standard input.", user_add, true},
 };

@@ -26,6 +26,14 @@ Status list(Session& session, const Arguments& arguments);
 Status show(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
+Status revert(Session& session, const Arguments& arguments);
+// point_commands.cc
+Status point_list(Session& session, const Arguments& arguments);
+Status point_create(Session& session, const Arguments& arguments);
+// control_commands.cc
+Status pause(Session& session, const Arguments& arguments);
+Status resume(Session& session, const Arguments& arguments);
+Status resync(Session& session, const Arguments& arguments);
 // job_commands.cc
 Status job_list(Session& session, const Arguments& arguments);
 Status job_show(Session& session, const Arguments& arguments);
@@ -37,6 +45,10 @@ Status certificate_authority(Session& session, const Arguments& arguments);
 Status certificate_host(Session& session, const Arguments& arguments);
 Status certificate_show(Session& session, const Arguments& arguments);
 Status user_add(Session& session, const Arguments& arguments);
+// store_commands.cc
+Status store_list(Session& session, const Arguments& arguments);
+Status store_export(Session& session, const Arguments& arguments);
+Status store_recover(Session& session, const Arguments& arguments);
 
 // The whole program: parses, runs, prints what went wrong, and gives the exit code.
 using OpenManagement =

@@ -1,13 +1,9 @@
 // The commands against the real providers, in one process: only the wire is left out.
-#include "cli/commands.h"
+#include "cli/commands_test.h"
 
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <sstream>
-
-#include "cim/embedded.h"
-#include "providers/providers_test.h"
 
 namespace understudy::cli {
 namespace {
@@ -22,91 +18,6 @@ using providers::kReplica;
 using providers::kRunning;
 using testing::HasSubstr;
 using testing::Not;
-
-// Time passes only when somebody waits; `on_wait` is what happens meanwhile.
-class FakeWaiter final : public Waiter {
- public:
-  Monotonic now() override { return now_; }
-  Status wait(Duration time) override {
-    now_ = now_ + time;
-    if (++waits > 1000) return fail(ErrorCode::timeout, "waited for ever");
-    return on_wait ? on_wait() : Status();
-  }
-  std::function<Status()> on_wait;
-  int waits = 0;
-
- private:
-  Monotonic now_{1};
-};
-
-class InProcess final : public Management {
- public:
-  explicit InProcess(cim::Dispatcher& dispatcher) : dispatcher_(dispatcher) { caller_.name = "root"; }
-  std::string server() const override { return "this host"; }
-  Result<std::vector<cim::Instance>> enumerate(const std::string& query) override {
-    cim::EnumerateRequest request;
-    request.class_name = query;
-    if (query.find(' ') != std::string::npos) {
-      request.class_name = "*";
-      request.filter.kind = cim::Filter::Kind::wql;
-      request.filter.wql = query;
-    }
-    US_TRY(const cim::Response response, ask(request));
-    std::vector<cim::Instance> instances;
-    for (const cim::Item& item : response.items) instances.push_back(item.instance);
-    return instances;
-  }
-  Result<cim::InvokeResult> invoke(const cim::ObjectPath& path, const std::string& method,
-                                   const cim::Instance& parameters) override {
-    US_TRY(const cim::Response response, ask(cim::InvokeRequest{path, method, parameters}));
-    if (!response.invoked) return fail(ErrorCode::protocol, "no result");
-    return *response.invoked;
-  }
-
- private:
-  Result<cim::Response> ask(const cim::Request& request) {
-    auto outcome = dispatcher_.handle(caller_, request);
-    if (!outcome) return fail(outcome.error().error);
-    return *outcome;
-  }
-  cim::Dispatcher& dispatcher_;
-  cim::Caller caller_;
-};
-
-class Commands : public providers::ProvidersTest {
- protected:
-  int understudy(const std::vector<std::string>& words) {
-    out_.str("");
-    err_.str("");
-    Console console{out_, err_, interactive_, false, nullptr, nullptr};
-    console.ask = console.ask_password = [this](const std::string& prompt) -> Result<std::string> {
-      err_ << prompt;
-      return answer_;
-    };
-    return run(words, console, waiter_,
-               [this](const Arguments&, const Console&) -> Result<std::unique_ptr<Management>> {
-                 return std::make_unique<InProcess>(manager_);
-               });
-  }
-  Job& job(const Uuid& id) {
-    for (auto& view : host_.views)
-      for (Job& one : view.state.jobs)
-        if (one.id == id) return one;
-    ADD_FAILURE() << "no such job";
-    return host_.views[1].state.jobs.front();
-  }
-  void end_job_after(int waits) {
-    waiter_.on_wait = [this, waits]() -> Status {
-      if (waiter_.waits == waits) job(kJob).state = JobState::completed;
-      return {};
-    };
-  }
-
-  std::ostringstream out_, err_;
-  bool interactive_ = false;
-  std::string answer_;
-  FakeWaiter waiter_;
-};
 
 TEST_F(Commands, ListShowsEveryVmAndWhatIsWrong) {
   EXPECT_EQ(understudy({"list"}), 0);
@@ -164,8 +75,31 @@ TEST_F(Commands, EnableFillsTheSettings) {
   EXPECT_EQ(host_.created.included_disks, std::vector<std::string>{"vdb"});
   EXPECT_TRUE(host_.created.auto_resynchronize_enabled);
   EXPECT_EQ(host_.created.auto_resynchronize_start, 0U);
-  EXPECT_EQ(host_.created.auto_resynchronize_end, 86399U);
+  EXPECT_EQ(host_.created.auto_resynchronize_end, 0U);  // all day
   EXPECT_THAT(out_.str(), HasSubstr("Next: understudy start alone"));
+}
+
+TEST_F(Commands, EnableSetsHistoryAndHealing) {
+  host_.service.certificate_thumbprint = "ab";
+  host_.verdict.job.reset();
+  const auto enable = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"enable", "alone", "--to", "hostb"});
+    return understudy(more);
+  };
+  EXPECT_EQ(enable({}), 0);
+  EXPECT_EQ(host_.created.recovery_history, 0U);
+  EXPECT_EQ(host_.created.application_consistent_interval, 0U);
+  EXPECT_EQ(enable({"--history", "12", "--app-consistent", "4", "--no-auto-resync"}), 0);
+  EXPECT_EQ(host_.created.recovery_history, 12U);
+  EXPECT_EQ(host_.created.application_consistent_interval, 4U);
+  EXPECT_FALSE(host_.created.auto_resynchronize_enabled);
+
+  host_.last_call = "";
+  EXPECT_EQ(enable({"--app-consistent", "13", "--history", "24"}), 2);
+  EXPECT_EQ(enable({"--history", "25"}), 2);
+  EXPECT_EQ(enable({"--app-consistent", "4"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("next: add --history 4"));
+  EXPECT_EQ(host_.last_call, "");
 }
 
 TEST_F(Commands, EnableRefusesWhatIsWrong) {
@@ -238,47 +172,6 @@ TEST_F(Commands, AWaitOutlivesARestartOfTheDaemon) {
   };
   EXPECT_EQ(understudy({"vm", "start", "alone"}), 6);
   EXPECT_THAT(err_.str(), HasSubstr("understudy job show " + kJob.lower()));
-}
-
-TEST_F(Commands, FailoverStatesTheLossAndAsks) {
-  host_.verdict.job.reset();
-  EXPECT_EQ(understudy({"failover", "web"}), 2);
-  EXPECT_THAT(err_.str(), HasSubstr("The latest point is 14 s old"));
-  EXPECT_THAT(err_.str(), HasSubstr("add --yes"));
-  EXPECT_EQ(host_.last_call, "");
-
-  interactive_ = true;
-  answer_ = "n";
-  EXPECT_EQ(understudy({"failover", "web"}), 1);
-  EXPECT_THAT(err_.str(), HasSubstr("Fail over 'web'? [y/N]"));
-  EXPECT_EQ(host_.last_call, "");
-  answer_ = "y";
-  EXPECT_EQ(understudy({"failover", "web"}), 0);
-  EXPECT_EQ(host_.last_call, "failover " + kReplica.lower() + " to the latest");
-  EXPECT_THAT(out_.str(), HasSubstr("Next: understudy vm start web"));
-}
-
-TEST_F(Commands, FailoverTakesAPointByItsBeginning) {
-  host_.verdict.job.reset();
-  EXPECT_EQ(understudy({"failover", "web", "--yes", "--point", kOldPoint.lower()}), 0);
-  EXPECT_EQ(host_.last_call, "failover " + kReplica.lower() + " to " + kOldPoint.lower());
-  EXPECT_THAT(err_.str(), HasSubstr("The point is 1 h old"));
-  EXPECT_THAT(err_.str(), HasSubstr("A newer one is 14 s old"));
-  host_.last_call = "";
-  EXPECT_EQ(understudy({"failover", "web", "--yes", "--point", "bbbbbbbb"}), 4);
-  EXPECT_THAT(err_.str(), HasSubstr("more than one"));
-  EXPECT_EQ(understudy({"failover", "web", "--yes", "--point", "nope"}), 4);
-  EXPECT_EQ(host_.last_call, "");
-}
-
-TEST_F(Commands, FailoverStartsOnlyOnTheReplica) {
-  EXPECT_EQ(understudy({"failover", "db", "--yes"}), 3);
-  EXPECT_THAT(err_.str(), HasSubstr("on hostb.example: understudy failover db"));
-  EXPECT_EQ(understudy({"failover", "alone", "--yes"}), 3);
-  host_.views[2].points.clear();
-  EXPECT_EQ(understudy({"failover", "web", "--yes"}), 3);
-  EXPECT_THAT(err_.str(), HasSubstr("no recovery point yet"));
-  EXPECT_EQ(host_.last_call, "");
 }
 
 TEST_F(Commands, ServerAndAuthorizations) {

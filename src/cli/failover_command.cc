@@ -1,92 +1,92 @@
-// Failover: says what will be lost before it asks.
+// Failover and its revert: each says what will be lost before it asks.
 #include <algorithm>
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/points.h"
 #include "cli/text.h"
 
 namespace understudy::cli {
 namespace {
 
-constexpr uint64_t kReplica = 2;
-constexpr size_t kLeastPrefix = 4;
+constexpr uint64_t kRecovered = 5;  // ReplicationState: failed over
 
-struct Choice {
-  std::optional<cim::Instance> point;  // none: the latest
-  std::string words;                   // what is lost
-};
-
-bool begins_with(std::string_view text, std::string_view prefix) {
-  return prefix.size() >= kLeastPrefix && text.size() >= prefix.size() &&
-         cim::same_name(text.substr(0, prefix.size()), prefix);
+// Which point, how old, and what is not used of the newer ones.
+std::string loss(const std::vector<cim::Instance>& points, size_t chosen, const cim::Instance& status) {
+  const size_t newer = points.size() - 1 - chosen;
+  std::string text = (newer == 0 ? "The latest point is " : "The point is ") + point_age(points[chosen]) +
+                     " old (" + point_words(points[chosen]) + ").";
+  if (newer == 1) text += " A newer one is not used; it is " + point_age(points.back()) + " old.";
+  if (newer > 1)
+    text += " " + std::to_string(newer) + " newer ones are not used; the newest is " +
+            point_age(points.back()) + " old.";
+  return text + " What '" + cell(status, "ElementName") +
+         "' wrote after that is lost, and replication from " + cell(status, "PrimaryHost") + " ends.";
 }
 
-Result<Choice> choose(Management& management, const cim::Instance& status, const std::string& wanted) {
-  const std::string name = cell(status, "ElementName");
-  const auto seconds = status.get("RecoveryPointAgeSeconds").number();
-  US_TRY(const auto points, management.enumerate("ASSOCIATORS OF {" + vm_path(status).text() +
-                                                 "} WHERE AssocClass = Msvm_SnapshotOfVirtualSystem"));
-  if (points.empty() || !seconds)
-    return fail(ErrorCode::invalid_state, "VM '" + name + "' has no recovery point yet",
-                "understudy show " + name);
-  const auto age = Duration::seconds(static_cast<int64_t>(*seconds));
-  if (wanted.empty())
-    return Choice{std::nullopt, "The latest point is " + age_text(age) + " old (cut " +
-                                    time_text(status.get("LastCutTime")) + ")."};
-
-  std::vector<const cim::Instance*> found;
-  for (const cim::Instance& point : points)
-    if (begins_with(cell(point, "ConfigurationID"), wanted)) found.push_back(&point);
-  if (found.size() != 1)
-    return fail(ErrorCode::not_found,
-                (found.empty() ? "no recovery point of VM '" : "more than one recovery point of VM '") +
-                    name + "' begins with '" + wanted + "'",
-                "understudy show " + name);
-  const cim::Instance& point = *found.front();
-  const auto cut = point.get("CreationTime").datetime();
-  const auto newest = status.get("LastCutTime").datetime();
-  const Duration older = cut && newest ? std::max(Duration{newest->us - cut->us}, Duration{}) : Duration{};
-  std::string words =
-      "The point is " + age_text(older + age) + " old (cut " + time_text(point.get("CreationTime")) + ").";
-  if (older > Duration{}) words += " A newer one is " + age_text(age) + " old.";
-  return Choice{point, std::move(words)};
-}
-
-Status confirm(Session& session, const std::string& name) {
-  if (!session.console.interactive)
-    return fail(ErrorCode::invalid_parameter, "a failover of '" + name + "' has to be confirmed",
-                "add --yes, or run it on a terminal");
-  US_TRY(const std::string answer, session.console.ask("Fail over '" + printable(name) + "'? [y/N] "));
-  if (answer.starts_with('y') || answer.starts_with('Y')) return {};
-  return fail(ErrorCode::cancelled, "nothing was done");
+Result<size_t> choose(const std::vector<cim::Instance>& points, const std::string& vm,
+                      const Arguments& arguments) {
+  if (points.empty())
+    return fail(ErrorCode::invalid_state, "VM '" + vm + "' has no recovery point yet",
+                "understudy show " + vm);
+  if (arguments.has("point")) return point_by_id(points, vm, arguments.text("point"));
+  if (arguments.has("at")) return point_by_time(points, vm, arguments.text("at"));
+  return points.size() - 1;
 }
 
 }  // namespace
 
 Status failover(Session& session, const Arguments& arguments) {
+  if (arguments.has("point") && arguments.has("at"))
+    return fail(ErrorCode::invalid_parameter, "--point and --at exclude each other");
   US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
   const std::string name = cell(status, "ElementName");
-  if (status.get("ReplicationMode").number() != kReplica) {
-    const std::string replica = cell(status, "ReplicaHost");
-    return fail(ErrorCode::invalid_state,
-                "VM '" + name + "' has no replica on " + session.host().server() +
-                    ": a failover starts on the replica host",
-                replica == "-" ? "understudy list" : "on " + replica + ": understudy failover " + name);
-  }
-  US_TRY(const Choice choice, choose(session.host(), status, arguments.text("point")));
-  session.console.err << printable(choice.words + " What '" + name +
-                                   "' wrote after that is lost, and replication from " +
-                                   cell(status, "PrimaryHost") + " ends.")
-                      << std::endl;
-  if (!arguments.has("yes")) US_CHECK(confirm(session, name));
+  US_CHECK(require_replica(session, status, "a failover starts", "failover"));
+  US_TRY(const auto points, points_of(session.host(), status));
+  US_TRY(const size_t chosen, choose(points, name, arguments));
+  session.console.err << printable(loss(points, chosen, status)) << std::endl;
+  US_CHECK(confirm(session, arguments, "Fail over '" + name + "'?"));
 
   cim::Instance in("INPUT");
   in.set("ComputerSystem", vm_path(status));
-  if (choice.point)
+  // Without a choice it is the latest at that time, which may be newer than what was shown.
+  if (arguments.has("point") || arguments.has("at"))
     in.set("SnapshotSettingData", cim::ObjectPath{"Msvm_VirtualSystemSettingData",
-                                                  {{"InstanceID", cell(*choice.point, "InstanceID")}}});
+                                                  {{"InstanceID", cell(points[chosen], "InstanceID")}}});
   return run_method(session, service_path(), "InitiateFailover", in,
                     "'" + name + "' is failed over and may be started. Next: understudy vm start " + name);
+}
+
+Status revert(Session& session, const Arguments& arguments) {
+  US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  const std::string name = cell(status, "ElementName");
+  US_CHECK(require_replica(session, status, "a failover is reverted", "revert"));
+  if (status.get("ReplicationState").number() != kRecovered)
+    return fail(ErrorCode::invalid_state,
+                "VM '" + name + "' is not failed over (" + lower_case(cell(status, "ReplicationStateText")) +
+                    "): there is nothing to revert",
+                "understudy show " + name);
+  US_TRY(const auto points, points_of(session.host(), status));
+  const auto used = std::ranges::find_if(
+      points, [](const cim::Instance& p) { return p.get("FailedOver").boolean().value_or(false); });
+  std::string words = "What '" + name + "' wrote here since its failover";
+  if (used != points.end()) words += " (to the point " + point_words(*used) + ")";
+  words +=
+      " is set aside: it is not part of the replica any more, and is kept for 24 hours at most, until "
+      "the next commit or until its space is needed. All recovery points stay, and " +
+      cell(status, "PrimaryHost") + " may send again.";
+  session.console.err << printable(words) << std::endl;
+  US_CHECK(confirm(session, arguments, "Revert the failover of '" + name + "'?"));
+
+  US_CHECK(run_method(session, service_path(), "RevertFailover",
+                      cim::Instance("INPUT").set("ComputerSystem", vm_path(status)),
+                      "'" + name + "' is a replica again. Next, on " + cell(status, "PrimaryHost") +
+                          ": understudy resume " + name));
+  if (!session.wait) return {};
+  // The revert is done whatever this tells.
+  if (const auto after = find_vm(session.host(), arguments.argument(0)))
+    if (const auto kept = set_aside(*after); !kept.empty()) session.say("Set aside: " + kept.back() + ".");
+  return {};
 }
 
 }  // namespace understudy::cli

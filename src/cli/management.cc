@@ -58,6 +58,10 @@ cim::ObjectPath service_path() {
   return {"Msvm_ReplicationService", {{"CreationClassName", "Msvm_ReplicationService"}}};
 }
 
+cim::ObjectPath own_service_path() {
+  return {"Understudy_ReplicationService", {{"CreationClassName", "Understudy_ReplicationService"}}};
+}
+
 cim::ObjectPath vm_path(const cim::Instance& status) {
   return {"Msvm_ComputerSystem",
           {{"CreationClassName", "Msvm_ComputerSystem"},

@@ -43,6 +43,7 @@ std::string where(const std::string& class_name, const std::string& property, co
 Result<cim::Instance> only(Management& management, const std::string& query, const std::string& what);
 
 cim::ObjectPath service_path();
+cim::ObjectPath own_service_path();  // Understudy_ReplicationService
 cim::ObjectPath vm_path(const cim::Instance& status);
 // The Understudy_ReplicationStatus of the VM of this name or id. ErrorCode::not_found lists what there is.
 Result<cim::Instance> find_vm(Management& management, const std::string& name_or_id);

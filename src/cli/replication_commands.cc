@@ -44,56 +44,37 @@ Result<cim::Instance> settings_from(Session& session, const Arguments& arguments
     US_TRY(const uint64_t interval, arguments.number("interval", 30, 900));
     s.set("ReplicationInterval", interval);
   }
+  uint64_t history = 0;
   if (arguments.has("history")) {
-    US_TRY(const uint64_t history, arguments.number("history", 0, 24));
+    US_TRY(history, arguments.number("history", 0, 24));
     s.set("RecoveryHistory", history);
+  }
+  if (arguments.has("app-consistent")) {
+    US_TRY(const uint64_t hours, arguments.number("app-consistent", 0, 12));
+    if (hours > history)
+      return fail(ErrorCode::invalid_parameter,
+                  "--app-consistent " + std::to_string(hours) + " is more than --history keeps (" +
+                      std::to_string(history) + " h)",
+                  "add --history " + std::to_string(hours));
+    s.set("ApplicationConsistentSnapshotInterval", hours);
   }
   if (arguments.has("certificate")) s.set("CertificateThumbPrint", arguments.text("certificate"));
   if (arguments.has("disks")) {
     US_TRY(cim::Value disks, disks_value(session.host(), status, arguments.text("disks")));
     s.set("IncludedDisks", std::move(disks));
   }
-  // What this command sets up heals by itself, at any time of the day.
-  s.set("AutoResynchronizeEnabled", true);
+  // What this command sets up heals by itself unless told otherwise; from midnight to midnight is all day.
+  s.set("AutoResynchronizeEnabled", !arguments.has("no-auto-resync"));
   s.set("AutoResynchronizeIntervalStart", cim::DateTime::length(Duration{}));
-  s.set("AutoResynchronizeIntervalEnd", cim::DateTime::length(Duration::seconds(24 * 3600 - 1)));
+  s.set("AutoResynchronizeIntervalEnd", cim::DateTime::length(Duration{}));
   return s;
 }
 
-// The running first copy of the VM, if there is one.
-Result<std::optional<Uuid>> first_copy_of(Management& management, const cim::Instance& status) {
-  US_TRY(const auto details,
-         management.enumerate(where("Understudy_ConcreteJobDetail", "VirtualSystemIdentifier",
-                                    cell(status, "VirtualSystemIdentifier"))));
-  for (const cim::Instance& detail : details) {
-    US_TRY(const Uuid id, Uuid::parse(cell(detail, "InstanceID")));
-    const auto view = find_job(management, id);
-    if (view && !view->finished() && view->job.get("JobType").number() == kFirstCopy)
-      return std::optional(id);
-  }
-  return std::optional<Uuid>();
-}
-
 Status start_first_copy(Session& session, const cim::Instance& status) {
-  const std::string name = cell(status, "ElementName");
   cim::Instance in("INPUT");
   in.set("ComputerSystem", vm_path(status)).set("InitialReplicationType", 1U);
-  if (!session.wait) return run_method(session, service_path(), "StartReplication", in, "");
-  US_TRY(const auto job, call(session.host(), service_path(), "StartReplication", in));
-  JsonObject result;
-  if (job) {
-    US_TRY(const JobView view, wait_for_job(session, *job));
-    result.set("job", to_json(view));
-  }
-  // The copy itself is a job of its own, that goes on in the background.
-  US_TRY(const auto copy, first_copy_of(session.host(), status));
-  if (copy) {
-    session.say("The first copy of '" + name + "' runs; Ctrl-C only ends this command.");
-    US_TRY(const JobView view, wait_for_job(session, *copy));
-    result.set("first_copy", to_json(view));
-  }
-  session.print("The first copy of '" + printable(name) + "' is complete.\n", result);
-  return {};
+  return run_with_work(session, status, "StartReplication", in,
+                       {kFirstCopy, "first_copy", "The first copy of '" + cell(status, "ElementName") + "'"});
 }
 
 }  // namespace

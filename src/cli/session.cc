@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "cli/progress.h"
 #include "cli/text.h"
+#include "model/states.h"
 
 namespace understudy::cli {
 namespace {
@@ -14,6 +15,37 @@ constexpr uint32_t kMostFailuresInRow = 20;  // the daemon may be restarted whil
 
 std::string job_hint(const Uuid& id) {
   return "understudy job show " + id.lower();
+}
+
+// The running job of this type that the VM has, if there is one.
+Result<std::optional<Uuid>> running_job(Management& management, const cim::Instance& status,
+                                        uint64_t job_type) {
+  US_TRY(const auto details,
+         management.enumerate(where("Understudy_ConcreteJobDetail", "VirtualSystemIdentifier",
+                                    cell(status, "VirtualSystemIdentifier"))));
+  for (const cim::Instance& detail : details) {
+    US_TRY(const Uuid id, Uuid::parse(cell(detail, "InstanceID")));
+    const auto view = find_job(management, id);
+    if (view && !view->finished() && view->job.get("JobType").number() == job_type) return std::optional(id);
+  }
+  return std::optional<Uuid>();
+}
+
+Status require_side(Session& session, const cim::Instance& status, ReplicationMode side,
+                    const std::string& what, const std::string& command) {
+  const auto mode = static_cast<ReplicationMode>(status.get("ReplicationMode").number().value_or(0));
+  if (mode == side) return {};
+  const bool replica = side == ReplicationMode::replica;
+  const std::string name = cell(status, "ElementName");
+  const std::string here = session.host().server();
+  const std::string there = cell(status, replica ? "ReplicaHost" : "PrimaryHost");
+  const std::string is_so = mode == ReplicationMode::none ? "VM '" + name + "' is not replicated on " + here
+                            : mode == ReplicationMode::primary
+                                ? here + " is the primary of VM '" + name + "'"
+                                : here + " keeps the replica of VM '" + name + "'";
+  return fail(ErrorCode::invalid_state,
+              what + " on the " + (replica ? "replica" : "primary") + " host, and " + is_so,
+              there == "-" ? "understudy list" : "on " + there + ": understudy " + command + " " + name);
 }
 
 }  // namespace
@@ -111,6 +143,45 @@ Status run_method(Session& session, const cim::ObjectPath& path, const std::stri
   }
   session.print(printable(done) + "\n", result);
   return {};
+}
+
+Status run_with_work(Session& session, const cim::Instance& status, const std::string& method,
+                     const cim::Instance& parameters, const Work& work) {
+  if (!session.wait) return run_method(session, service_path(), method, parameters, "");
+  US_TRY(const auto job, call(session.host(), service_path(), method, parameters));
+  JsonObject result;
+  if (job) {
+    US_TRY(const JobView view, wait_for_job(session, *job));
+    result.set("job", to_json(view));
+  }
+  US_TRY(const auto running, running_job(session.host(), status, work.job_type));
+  if (running) {
+    session.say(work.title + " runs; Ctrl-C only ends this command.");
+    US_TRY(const JobView view, wait_for_job(session, *running));
+    result.set(work.json_name, to_json(view));
+  }
+  session.print(printable(work.title) + " is complete.\n", result);
+  return {};
+}
+
+Status require_primary(Session& session, const cim::Instance& status, const std::string& what,
+                       const std::string& command) {
+  return require_side(session, status, ReplicationMode::primary, what, command);
+}
+
+Status require_replica(Session& session, const cim::Instance& status, const std::string& what,
+                       const std::string& command) {
+  return require_side(session, status, ReplicationMode::replica, what, command);
+}
+
+Status confirm(Session& session, const Arguments& arguments, const std::string& question) {
+  if (arguments.has("yes")) return {};
+  if (!session.console.interactive)
+    return fail(ErrorCode::invalid_parameter, "this has to be confirmed",
+                "add --yes, or run it on a terminal");
+  US_TRY(const std::string answer, session.console.ask(printable(question) + " [y/N] "));
+  if (answer.starts_with('y') || answer.starts_with('Y')) return {};
+  return fail(ErrorCode::cancelled, "nothing was done");
 }
 
 }  // namespace understudy::cli

@@ -4,6 +4,7 @@
 #include "cim/embedded.h"
 #include "cim/schema.h"
 #include "cli/commands.h"
+#include "cli/points.h"
 #include "cli/text.h"
 #include "wsman/xml.h"
 
@@ -52,12 +53,14 @@ std::string power(const cim::Instance& system) {
   }
 }
 
-std::string point_type(const cim::Instance& point) {
-  const std::string type = cell(point, "VirtualSystemType");
-  const size_t colon = type.rfind(':');
-  const std::string last = type.substr(colon == std::string::npos ? 0 : colon + 1);
-  if (last == "ApplicationConsistent") return "application consistent";
-  return last == "PlannedFailover" ? "planned failover" : "standard";
+// Which points are kept beside the latest.
+std::string history(const cim::Instance& settings) {
+  const uint64_t hours = number(settings, "RecoveryHistory");
+  if (hours == 0) return "the latest point only";
+  std::string text = std::to_string(hours) + (hours == 1 ? " hourly point" : " hourly points");
+  if (const uint64_t every = number(settings, "ApplicationConsistentSnapshotInterval"); every > 0)
+    text += ", application consistent every " + std::to_string(every) + " h";
+  return text;
 }
 
 std::string disk_names(const cim::Instance& settings) {
@@ -82,34 +85,17 @@ struct Details {
 Result<Details> details_of(Management& management, const std::string& name) {
   Details d;
   US_TRY(d.status, find_vm(management, name));
-  const std::string path = "ASSOCIATORS OF {" + vm_path(d.status).text() + "} WHERE AssocClass = ";
   US_TRY(d.system,
          only(management, where("Msvm_ComputerSystem", "Name", cell(d.status, "VirtualSystemIdentifier")),
               "the VM"));
   US_TRY(d.settings,
          only(management, where("Msvm_ReplicationSettingData", "InstanceID", cell(d.status, "InstanceID")),
               "its replication settings"));
-  US_TRY(d.points, management.enumerate(path + "Msvm_SnapshotOfVirtualSystem"));
-  US_TRY(d.jobs, management.enumerate(path + "Msvm_AffectedJobElement ResultClass = Msvm_ConcreteJob"));
+  US_TRY(d.points, points_of(management, d.status));
+  US_TRY(d.jobs, management.enumerate("ASSOCIATORS OF {" + vm_path(d.status).text() +
+                                      "} WHERE AssocClass = Msvm_AffectedJobElement ResultClass = "
+                                      "Msvm_ConcreteJob"));
   return d;
-}
-
-// Ages by the server's clock: it says how old the newest point is.
-std::string point_age(const cim::Instance& point, const cim::Instance& status) {
-  const auto cut = point.get("CreationTime").datetime();
-  const auto newest = status.get("LastCutTime").datetime();
-  const auto seconds = status.get("RecoveryPointAgeSeconds").number();
-  if (!cut || !newest || !seconds) return "-";
-  return age_text(std::max(Duration{newest->us - cut->us} + Duration::seconds(static_cast<int64_t>(*seconds)),
-                           Duration{}));
-}
-
-std::string points_text(const Details& d) {
-  Table table({"RECOVERY POINT", "CUT", "AGE", "TYPE"});
-  for (auto point = d.points.rbegin(); point != d.points.rend(); ++point)
-    table.add({lower_case(cell(*point, "ConfigurationID")), time_text(point->get("CreationTime")),
-               point_age(*point, d.status), point_type(*point)});
-  return table.empty() ? "" : "\n" + table.text();
 }
 
 std::string jobs_text(const Details& d) {
@@ -138,6 +124,7 @@ std::string relationship_text(const Details& d) {
   fields.add("replica", cell(s, "ReplicaHost"));
   fields.add("stored in", cell(s, "ReplicaDirectory"));
   fields.add("interval", cell(s, "ReplicationInterval") + " s");
+  fields.add("history", history(d.settings));
   fields.add("disks", disk_names(d.settings));
   if (const uint64_t total = number(s, "FirstCopyBytesTotal"); total > 0)
     fields.add("first copy", bytes_text(number(s, "FirstCopyBytesDone")) + " of " + bytes_text(total));
@@ -148,6 +135,7 @@ std::string relationship_text(const Details& d) {
   if (const auto* warnings = s.get("Warnings").array())
     for (const auto& warning : *warnings)
       if (const auto* text = std::get_if<std::string>(&warning)) fields.add("warning", *text);
+  for (const std::string& kept : set_aside(s)) fields.add("set aside", kept);
   fields.add("last error", cell(s, "LastError"));
   return fields.text();
 }
@@ -182,7 +170,8 @@ Status show(Session& session, const Arguments& arguments) {
   object.set("settings", to_json(d.settings));
   object.set("points", to_json(d.points));
   object.set("jobs", to_json(d.jobs));
-  session.print(relationship_text(d) + points_text(d) + jobs_text(d), object);
+  const std::string points = points_table(d.points);
+  session.print(relationship_text(d) + (points.empty() ? "" : "\n" + points) + jobs_text(d), object);
   return {};
 }
 

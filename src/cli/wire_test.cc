@@ -95,6 +95,12 @@ TEST_F(Wire, CallsMethodsWithEmbeddedInstancesAndReferences) {
       << err_.str();
   EXPECT_EQ(host_.last_call,
             "failover " + providers::kReplica.lower() + " to " + providers::kOldPoint.lower());
+  EXPECT_EQ(understudy({"point", "create", "db", "--application-consistent"}), 0) << err_.str();
+  EXPECT_EQ(host_.last_call, "consistent point of " + providers::kPrimary.lower());
+  EXPECT_EQ(understudy({"pause", "db"}), 0) << err_.str();
+  EXPECT_EQ(host_.last_call, "state 7 of " + providers::kPrimary.lower());
+  EXPECT_EQ(understudy({"point", "list", "web"}), 0) << err_.str();
+  EXPECT_THAT(out_.str(), HasSubstr(providers::kOldPoint.lower()));
   host_.verdict.job = providers::kFailedJob;
   EXPECT_EQ(understudy({"vm", "start", "web"}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("hostb.example has no space for db\n  next: free 10 GiB there"));

@@ -59,6 +59,10 @@ struct Send {
   Uuid point;
   Wall cut;
   Uuid job;  // whose progress it is; nil = none
+  PointType type = PointType::standard;
+  PointKeep keep = PointKeep::no;
+  // A resync: only what differs from this point of the replica is sent.
+  std::optional<Lineage> compare_with;
 };
 struct StopSending {};  // a request: Sent comes with ErrorCode::cancelled, or with success
 struct Settle {
@@ -85,6 +89,7 @@ struct Publish {
   PointType type = PointType::standard;
   Wall cut;
   Wall received;
+  PointKeep keep = PointKeep::no;
 };
 struct StopReceiving {
   ActionId id = 0;
@@ -101,15 +106,18 @@ struct FailOver {
 struct Release {
   ActionId id = 0;
 };
+struct Revert {
+  ActionId id = 0;
+};
 struct ChangePower {
   ActionId id = 0;
   bool on = false;
 };
 
-using Action =
-    std::variant<Persist, Reply, PrepareReply, QueryReply, BeginReply, FinishReply, Arm, PreparePeer,
-                 TakeInventory, RequestSlot, ReleaseSlot, OpenJob, Send, StopSending, Settle, PrepareReplica,
-                 OpenStaging, Publish, StopReceiving, Merge, StopMerging, FailOver, Release, ChangePower>;
+using Action = std::variant<Persist, Reply, PrepareReply, QueryReply, BeginReply, FinishReply, Arm,
+                            PreparePeer, TakeInventory, RequestSlot, ReleaseSlot, OpenJob, Send, StopSending,
+                            Settle, PrepareReplica, OpenStaging, Publish, StopReceiving, Merge, StopMerging,
+                            FailOver, Release, Revert, ChangePower>;
 using Actions = std::vector<Action>;
 
 }  // namespace understudy::core

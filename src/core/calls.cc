@@ -1,4 +1,6 @@
 // Method calls: what is refused and what starts a job.
+#include <algorithm>
+
 #include "core/rules.h"
 
 namespace understudy::core::rules {
@@ -14,6 +16,10 @@ CallView call_of(const Event& event) {
   if (const auto* e = std::get_if<StartCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<FailoverCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<PowerCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<RevertCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<StateCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<ResyncCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<PointCall>(&event)) return {e->call, &e->facts};
   US_ASSERT(false);
   return {};
 }
@@ -40,6 +46,63 @@ const char* role_words(const State& state) {
     default:
       return "it is not replicated on this host";
   }
+}
+
+// Why a call is not possible in this phase, and what to do instead.
+struct Refusal {
+  std::string what;
+  std::string hint;
+};
+
+template <class Any>
+Refusal refusal_of(const State&, const Any&) {
+  US_ASSERT(false);
+  return {};
+}
+Refusal refusal_of(const State&, const CreateCall&) {
+  return {"replication can only be enabled for a VM that is not replicated", {}};
+}
+Refusal refusal_of(const State& s, const StartCall&) {
+  return {"a first copy starts only from 'ready for replication'",
+          s.phase == Phase::none ? "understudy enable " + s.name + " --to REPLICA-HOST" : ""};
+}
+Refusal refusal_of(const State& s, const FailoverCall&) {
+  if (s.phase == Phase::waiting)
+    return {"its first copy is not complete, there is nothing to fail over to", {}};
+  if (s.phase == Phase::failed_over) return {"it is failed over already", "understudy vm start " + s.name};
+  return {"a failover starts only on the replica host, from a replica that holds a complete point",
+          is_primary(s.phase) ? "run it on the replica host " + s.settings.recovery_connection_point : ""};
+}
+Refusal refusal_of(const State& s, const RevertCall&) {
+  return {"only a failover that was made here can be taken back",
+          is_primary(s.phase) ? "run it on the replica host " + s.settings.recovery_connection_point : ""};
+}
+Refusal refusal_of(const State& s, const StateCall& call) {
+  switch (call.requested) {
+    case 3:
+      if (s.resync && !s.resync->running)
+        return {"what changed is not known, both sides must be compared", "understudy resync " + s.name};
+      return {"there is nothing to resume: it is not paused", {}};
+    case 7:
+      if (s.suspended) return {"it is paused already", "understudy resume " + s.name};
+      return {"only running replication can be paused", {}};
+    case 9:
+      return {"no resynchronization is running", {}};
+    default:
+      return {"the state " + std::to_string(call.requested) + " cannot be asked for now", {}};
+  }
+}
+Refusal refusal_of(const State& s, const ResyncCall&) {
+  if (s.resync && s.resync->running) return {"it is being resynchronized", {}};
+  return {"only a primary that needs it, or whose replication is paused, can be resynchronized",
+          is_primary(s.phase) ? "understudy pause " + s.name + ", then understudy resync " + s.name
+                              : "run it on the primary host"};
+}
+Refusal refusal_of(const State& s, const PointCall& call) {
+  if (is_primary(s.phase) && call.facts.vm.power == VmPower::off)
+    return {"a point is made of a running VM", "virsh start " + s.name};
+  return {"a point is made on the primary host, while replication is running",
+          is_replica(s.phase) ? "run it on the primary host " + s.primary_name : ""};
 }
 
 }  // namespace
@@ -69,25 +132,11 @@ void refuse_busy(Step& step) {
 
 void refuse_state(Step& step) {
   const State& s = step.state();
-  std::string hint = "understudy show " + s.name;
-  std::string what;
-  if (std::holds_alternative<CreateCall>(step.event())) {
-    what = "replication can only be enabled for a VM that is not replicated; ";
-  } else if (std::holds_alternative<StartCall>(step.event())) {
-    what = "a first copy starts only from 'ready for replication'; ";
-    if (s.phase == Phase::none) hint = "understudy enable " + s.name + " --to REPLICA-HOST";
-  } else {
-    what = "a failover starts only on the replica host, from a replica that holds a complete point; ";
-    if (s.phase == Phase::waiting)
-      what = "its first copy is not complete, there is nothing to fail over to; ";
-    if (s.phase == Phase::failed_over)
-      what = "it is failed over already; ", hint = "understudy vm start " + s.name;
-    if (is_primary(s.phase)) hint = "run it on the replica host " + s.settings.recovery_connection_point;
-  }
+  const Refusal why = std::visit([&](const auto& call) { return refusal_of(s, call); }, step.event());
   refuse(step, Error(ErrorCode::invalid_state,
-                     vm_words(s) + ": " + what + role_words(s) + " (ReplicationState " +
+                     vm_words(s) + ": " + why.what + "; " + role_words(s) + " (ReplicationState " +
                          std::to_string(static_cast<int>(published_state(s))) + ")",
-                     hint));
+                     why.hint.empty() ? "understudy show " + s.name : why.hint));
 }
 
 bool power_is_so(const Step& step) {
@@ -104,7 +153,7 @@ void refuse_power(Step& step) {
 bool start_is_held(const Step& step) {
   const Phase phase = step.state().phase;
   const bool replica = is_replica(phase) && phase != Phase::failed_over;
-  return step.as<PowerCall>().on && (replica || (phase == Phase::halted && step.state().failover));
+  return step.as<PowerCall>().on && (replica || (is_primary(phase) && step.state().failover));
 }
 void refuse_held(Step& step) {
   const State& s = step.state();
@@ -173,7 +222,7 @@ void begin_failover(Step& step) {
   s.phase = Phase::stopping;
   Failover failover;
   if (call.point) failover.point = *call.point;
-  failover.generation = s.lineage.generation + 1;
+  failover.generation = std::max(s.lineage.generation, call.generation_spent) + 1;
   failover.primary_running = call.primary_running.value_or(false);
   s.failover = failover;
   Job& job = step.begin_job(JobType::initiate_failover, "Failover of " + s.name);
@@ -191,6 +240,24 @@ void change_power(Step& step) {
   accept(step, call.call, job);
   const ActionId id = step.run().power = step.new_action();
   step.act(ChangePower{id, call.on});
+}
+
+bool vm_runs(const Step& step) {
+  return step.as<RevertCall>().facts.vm.power != VmPower::off;
+}
+void refuse_running(Step& step) {
+  const State& s = step.state();
+  refuse(step,
+         Error(ErrorCode::invalid_state, vm_words(s) + " runs: a failover is taken back with the VM off",
+               "virsh shutdown " + s.name + ", or at once: understudy vm stop " + s.name));
+}
+
+void begin_revert(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::reverting;
+  const Uuid job = step.begin_job(JobType::revert_failover, "Taking back the failover of " + s.name).id;
+  accept(step, step.as<RevertCall>().call, job);
+  revert_again(step);
 }
 
 void power_changed(Step& step) {

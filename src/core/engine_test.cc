@@ -1,163 +1,13 @@
-#include "core/engine.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <sstream>
 
+#include "core/engine_driver_test.h"
 #include "core/transitions.h"
 
 namespace understudy::core {
 namespace {
 
-struct CountingIds : Ids {
-  uint8_t n = 0;
-  Uuid next() override {
-    std::array<uint8_t, 16> bytes{};
-    bytes[0] = 0xaa;
-    bytes[15] = ++n;
-    return Uuid::from_bytes(bytes);
-  }
-};
-
-template <class T>
-const T* find(const Actions& actions) {
-  for (const Action& a : actions)
-    if (const T* found = std::get_if<T>(&a)) return found;
-  return nullptr;
-}
-template <class T>
-size_t position(const Actions& actions) {
-  for (size_t i = 0; i < actions.size(); ++i)
-    if (std::holds_alternative<T>(actions[i])) return i;
-  return actions.size();
-}
-
-// Drives one engine by hand, with a clock of its own.
-struct Driver {
-  CountingIds ids;
-  Engine engine;
-  Now now{{1'000'000}, {1'700'000'000'000'000}};
-  Actions last;
-
-  explicit Driver(State state = {}) : engine(std::move(state), ids) {}
-  const State& state() const { return engine.state(); }
-  Actions& tell(const Event& event) {
-    last = engine.step(event, now);
-    // Whatever is persisted must be readable and equal again.
-    if (const auto* persist = find<Persist>(last); persist && !persist->state.empty()) {
-      const auto decoded = decode_state(persist->state);
-      EXPECT_TRUE(decoded) << decoded.error().message();
-      if (decoded) {
-        EXPECT_EQ(encode_state(*decoded), persist->state);
-      }
-    }
-    return last;
-  }
-  void pass(Duration d) {
-    now.monotonic = now.monotonic + d;
-    now.wall = now.wall + d;
-  }
-  // A restart of the daemon: only what was persisted last survives.
-  void restart(const std::string& persisted) {
-    State loaded = *decode_state(persisted);
-    engine.~Engine();
-    new (&engine) Engine(std::move(loaded), ids);
-    tell(Started{});
-  }
-};
-
-CallFacts running_vm() {
-  CallFacts facts;
-  facts.vm.name = "vm1";
-  facts.vm.power = VmPower::running;
-  return facts;
-}
-
-Driver ready_primary() {
-  State initial;
-  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
-  Driver d(initial);
-  CreateCall create;
-  create.call = 7;
-  create.facts = running_vm();
-  create.settings.recovery_connection_point = "hostb";
-  create.settings.replication_interval = 30;
-  create.definition.name = "vm1";
-  create.disks = {{"vda", 1 << 30}, {"vdb", 1 << 20}};
-  d.tell(create);
-  EXPECT_EQ(d.state().phase, Phase::creating);
-  EXPECT_EQ(mode_of(d.state()), ReplicationMode::none);
-  const auto* prepare = find<PreparePeer>(d.last);
-  EXPECT_NE(prepare, nullptr);
-  d.tell(PreparedPeer{prepare->id, std::vector<std::string>{"network 'lan' is not there"}, "HOSTB"});
-  EXPECT_EQ(published_state(d.state()), ReplicationState::ready);
-  return d;
-}
-
-VmFacts healthy(const Driver& d) {
-  VmFacts facts;
-  facts.exists = true;
-  facts.power = VmPower::running;
-  if (!d.state().base_checkpoint.empty()) facts.checkpoints.push_back(d.state().base_checkpoint);
-  if (d.state().cut && d.state().cut->made) facts.checkpoints.push_back(d.state().cut->checkpoint);
-  return facts;
-}
-Holdings replica_of(const Driver& d) {
-  Holdings h;
-  h.mode = ReplicationMode::replica;
-  h.state =
-      d.state().first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
-  h.lineage = {d.state().lineage.set, d.state().lineage.generation, d.state().base_sequence};
-  if (!d.state().first_copy_done() && d.state().passes > 0) h.staging.emplace();
-  return h;
-}
-
-void to_inventory(Driver& d) {
-  d.tell(TimerDue{});
-  ASSERT_EQ(d.state().phase, Phase::inventory);
-}
-void to_cutting(Driver& d, VmFacts vm, Holdings replica) {
-  const ActionId id = find<TakeInventory>(d.last)->id;
-  d.tell(Inventoried{id, vm, replica});
-  ASSERT_EQ(d.state().phase, Phase::queued);
-  d.tell(SlotGranted{});
-}
-RecoveryPoint point_of(const Driver& d) {
-  RecoveryPoint p;
-  p.id = d.state().cut->point;
-  p.lineage = {d.state().lineage.set, d.state().lineage.generation, d.state().cut->sequence};
-  p.cut = d.state().cut->at;
-  return p;
-}
-// One whole cycle or pass, with so many bytes found changed.
-void cycle(Driver& d, uint64_t bytes) {
-  to_inventory(d);
-  to_cutting(d, healthy(d), replica_of(d));
-  ASSERT_EQ(d.state().phase, Phase::cutting);
-  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, bytes});
-  ASSERT_EQ(d.state().phase, Phase::sending);
-  const ActionId id = find<Send>(d.last)->id;
-  d.pass(Duration::seconds(1));
-  if (d.state().cut->kind == TransferKind::pass)
-    d.tell(Sent{id, std::optional<RecoveryPoint>(), bytes, {}});
-  else
-    d.tell(Sent{id, std::optional<RecoveryPoint>(point_of(d)), bytes, Duration::seconds(1)});
-  ASSERT_EQ(d.state().phase, Phase::settling);
-  d.tell(Settled{find<Settle>(d.last)->id, {}});
-  ASSERT_EQ(d.state().phase, Phase::idle);
-}
-
-Driver replicating_primary() {
-  Driver d = ready_primary();
-  d.tell(StartCall{8, running_vm()});
-  EXPECT_EQ(published_state(d.state()), ReplicationState::waiting_to_complete);
-  cycle(d, 1 << 30);  // pass 0
-  cycle(d, 1 << 20);  // closing increment
-  EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
-  return d;
-}
+using namespace testing_driver;
 
 TEST(Engine, PersistComesBeforeTheReplyAndTheReplyBeforeWhatIsVisible) {
   Driver d = ready_primary();
@@ -211,7 +61,7 @@ TEST(Engine, TheOldCheckpointIsDeletedOnlyAfterTheAcknowledgement) {
   to_inventory(d);
   to_cutting(d, healthy(d), replica_of(d));
   EXPECT_TRUE(d.state().obligations.empty());
-  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, opened(d), 1});
   const Send send = *find<Send>(d.last);
   EXPECT_EQ(send.key.from, d.state().base_sequence);
   EXPECT_TRUE(d.state().obligations.empty());
@@ -246,7 +96,7 @@ TEST(Engine, ALostReplyIsAnAcknowledgement) {
   Driver d = replicating_primary();
   to_inventory(d);
   to_cutting(d, healthy(d), replica_of(d));
-  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, opened(d), 1});
   const uint64_t sequence = d.state().cut->sequence;
   const std::string checkpoint = d.state().cut->checkpoint;
   d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "connection reset"), 0, {}});
@@ -263,7 +113,7 @@ TEST(Engine, ACutLinkGoesOnInTheSameJobWhileItIsOpen) {
   Driver d = replicating_primary();
   to_inventory(d);
   to_cutting(d, healthy(d), replica_of(d));
-  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, opened(d), 1});
   const TransferKey key = find<Send>(d.last)->key;
   d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "connection reset"), 0, {}});
   to_inventory(d);
@@ -278,7 +128,7 @@ TEST(Engine, AnOpenJobIsEndedWhenTheReplicaStaysAway) {
   Driver d = replicating_primary();
   to_inventory(d);
   to_cutting(d, healthy(d), replica_of(d));
-  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, opened(d), 1});
   d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "connection reset"), 0, {}});
   d.pass(limits::kJobOpenMost + Duration::seconds(1));
   to_inventory(d);
@@ -287,26 +137,6 @@ TEST(Engine, AnOpenJobIsEndedWhenTheReplicaStaysAway) {
   d.tell(Inventoried{find<TakeInventory>(d.last)->id, vm, fail(ErrorCode::not_available, "no route")});
   EXPECT_TRUE(find<Settle>(d.last)->obligations.end_job);
   EXPECT_TRUE(find<Settle>(d.last)->obligations.delete_checkpoints.empty());
-}
-
-TEST(Engine, ABrokenBitmapHaltsAndSaysResync) {
-  Driver d = replicating_primary();
-  to_inventory(d);
-  VmFacts vm = healthy(d);
-  vm.broken_checkpoints = {d.state().base_checkpoint};
-  d.tell(Inventoried{find<TakeInventory>(d.last)->id, vm, replica_of(d)});
-  EXPECT_EQ(published_state(d.state()), ReplicationState::critical);
-  EXPECT_THAT(d.state().cause->message(), testing::HasSubstr("resynchronization required"));
-}
-
-TEST(Engine, AnotherSequenceOnTheReplicaNeverGetsData) {
-  Driver d = replicating_primary();
-  to_inventory(d);
-  Holdings held = replica_of(d);
-  held.lineage.sequence += 5;
-  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), held});
-  EXPECT_EQ(d.state().phase, Phase::halted);
-  EXPECT_EQ(find<RequestSlot>(d.last), nullptr);
 }
 
 TEST(Engine, AFailedOverReplicaHaltsAndHoldsThePrimary) {
@@ -341,7 +171,7 @@ TEST(Engine, AFullScratchBreaksTheCycleNotTheGuest) {
   Driver d = replicating_primary();
   to_inventory(d);
   to_cutting(d, healthy(d), replica_of(d));
-  d.tell(JobOpened{find<OpenJob>(d.last)->id, d.now.wall, 1});
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, opened(d), 1});
   const ActionId sending = find<Send>(d.last)->id;
   d.tell(HypervisorNews{VmEvent::scratch_full});
   EXPECT_NE(find<StopSending>(d.last), nullptr);
@@ -360,50 +190,6 @@ TEST(Engine, ResultsNobodyWaitsForChangeNothing) {
 
 // --- replica ---
 
-Driver waiting_replica() {
-  State initial;
-  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
-  Driver d(initial);
-  PrepareAsk ask;
-  ask.call = 1;
-  ask.peer = "hosta";
-  ask.directory = "/srv/replicas/vm1";
-  ask.definition.name = "vm1";
-  ask.lineage = {*Uuid::parse("99999999-2222-4333-8444-555555555555"), 1, 0};
-  ask.disks = {{"vda", 1 << 20}};
-  d.tell(ask);
-  d.tell(PreparedReplica{find<PrepareReplica>(d.last)->id, std::vector<std::string>()});
-  EXPECT_TRUE(find<PrepareReply>(d.last)->warnings);
-  EXPECT_EQ(published_state(d.state()), ReplicationState::waiting_to_complete);
-  return d;
-}
-
-RecoveryPoint received_point(const Driver& d, uint64_t sequence) {
-  RecoveryPoint p;
-  p.id = *Uuid::parse("77777777-2222-4333-8444-555555555555");
-  p.lineage = {d.state().lineage.set, d.state().lineage.generation, sequence};
-  return p;
-}
-
-Driver standby_replica() {
-  Driver d = waiting_replica();
-  TransferKey key{{d.state().lineage.set, 1, 1}, 0, TransferKind::delta};
-  d.tell(BeginAsk{2, "hosta", key, 65536});
-  d.tell(StagingOpened{find<OpenStaging>(d.last)->id, Cursor{}});
-  EXPECT_TRUE(find<BeginReply>(d.last)->cursor);
-  d.tell(FinishAsk{3, "hosta", key, {}, PointType::standard, {}, 10});
-  d.tell(Published{find<Publish>(d.last)->id, received_point(d, 1), false});
-  EXPECT_TRUE(find<FinishReply>(d.last)->point);
-  EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
-  return d;
-}
-
-CallFacts stopped_vm() {
-  CallFacts facts = running_vm();
-  facts.vm.power = VmPower::off;
-  return facts;
-}
-
 TEST(Replica, OnlyItsOwnPrimaryMaySend) {
   Driver d = waiting_replica();
   d.tell(BeginAsk{2, "mallory", {}, 65536});
@@ -413,7 +199,7 @@ TEST(Replica, OnlyItsOwnPrimaryMaySend) {
 TEST(Replica, TheAcknowledgementFollowsThePersistedPoint) {
   Driver d = waiting_replica();
   TransferKey key{{d.state().lineage.set, 1, 1}, 0, TransferKind::delta};
-  d.tell(FinishAsk{3, "hosta", key, {}, PointType::standard, {}, 10});
+  d.tell(FinishAsk{3, "hosta", key, {}, PointType::standard, PointKeep::no, {}, 10});
   d.tell(Published{find<Publish>(d.last)->id, received_point(d, 1), false});
   EXPECT_LT(position<Persist>(d.last), position<FinishReply>(d.last));
 }
@@ -436,14 +222,14 @@ TEST(Engine, AStartWhoseEndIsNotKnownEndsWithTheReason) {
 
 TEST(Replica, NoFailoverWithoutAPoint) {
   Driver d = waiting_replica();
-  d.tell(FailoverCall{9, stopped_vm(), {}, {}, {}});
+  d.tell(FailoverCall{9, stopped_vm(), {}, {}, 0, {}});
   EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
 }
 
 TEST(Replica, FailoverRaisesTheGenerationBeforeTheHoldIsLifted) {
   Driver d = standby_replica();
   const std::vector<RecoveryPoint> points = {received_point(d, 1)};
-  d.tell(FailoverCall{9, stopped_vm(), {}, points, {}});
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
   EXPECT_EQ(published_state(d.state()), ReplicationState::failover_in_progress);
   ASSERT_NE(find<StopReceiving>(d.last), nullptr);
   d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
@@ -463,11 +249,11 @@ TEST(Replica, FailoverRaisesTheGenerationBeforeTheHoldIsLifted) {
 TEST(Replica, AFailoverWaitsForTheMergeAndForThePointBeingPublished) {
   Driver d = standby_replica();
   TransferKey key{{d.state().lineage.set, 1, 2}, 1, TransferKind::delta};
-  d.tell(FinishAsk{4, "hosta", key, {}, PointType::standard, {}, 10});
+  d.tell(FinishAsk{4, "hosta", key, {}, PointType::standard, PointKeep::no, {}, 10});
   const ActionId publishing = find<Publish>(d.last)->id;
-  d.tell(FailoverCall{9, stopped_vm(), {}, {received_point(d, 1)}, {}});
+  d.tell(FailoverCall{9, stopped_vm(), {}, {received_point(d, 1)}, 0, {}});
   EXPECT_EQ(find<StopReceiving>(d.last), nullptr);
-  d.tell(FinishAsk{5, "hosta", key, {}, PointType::standard, {}, 10});
+  d.tell(FinishAsk{5, "hosta", key, {}, PointType::standard, PointKeep::no, {}, 10});
   EXPECT_FALSE(find<FinishReply>(d.last)->point);
   d.tell(Published{publishing, received_point(d, 2), true});
   EXPECT_TRUE(find<FinishReply>(d.last)->point);
@@ -478,7 +264,7 @@ TEST(Replica, AFailoverWaitsForTheMergeAndForThePointBeingPublished) {
 TEST(Replica, AFailoverInterruptedByARestartGoesOn) {
   Driver d = standby_replica();
   const std::vector<RecoveryPoint> points = {received_point(d, 1)};
-  d.tell(FailoverCall{9, stopped_vm(), {}, points, {}});
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
   std::string stored = find<Persist>(d.last)->state;
   d.restart(stored);
   d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
@@ -495,7 +281,7 @@ TEST(Replica, AFailoverInterruptedByARestartGoesOn) {
 
 TEST(Replica, NothingIsTakenOnceAFailoverWasAskedFor) {
   Driver d = standby_replica();
-  d.tell(FailoverCall{9, stopped_vm(), {}, {received_point(d, 1)}, {}});
+  d.tell(FailoverCall{9, stopped_vm(), {}, {received_point(d, 1)}, 0, {}});
   d.tell(BeginAsk{12, "hosta", {}, 65536});
   EXPECT_EQ(find<BeginReply>(d.last)->cursor.error().code(), ErrorCode::invalid_state);
   d.tell(QueryAsk{13, "hosta", d.state().lineage, {}});
@@ -505,7 +291,7 @@ TEST(Replica, NothingIsTakenOnceAFailoverWasAskedFor) {
 TEST(Replica, AFailedFailoverLeavesTheReplicaAsItWas) {
   Driver d = standby_replica();
   const std::vector<RecoveryPoint> points = {received_point(d, 1)};
-  d.tell(FailoverCall{9, stopped_vm(), {}, points, {}});
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
   d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
   d.tell(FailedOver{find<FailOver>(d.last)->id, fail(ErrorCode::no_space, "no space left")});
   EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
@@ -513,8 +299,66 @@ TEST(Replica, AFailedFailoverLeavesTheReplicaAsItWas) {
   EXPECT_EQ(d.state().lineage.generation, 1u);
 }
 
+Driver failed_over_replica() {
+  Driver d = standby_replica();
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  d.tell(FailedOver{find<FailOver>(d.last)->id, {}});
+  d.tell(Released{find<Release>(d.last)->id, {}});
+  EXPECT_EQ(d.state().phase, Phase::failed_over);
+  return d;
+}
+
+TEST(Revert, GivesTheGenerationUpAndNeverUsesItAgain) {
+  Driver d = failed_over_replica();
+  d.tell(RevertCall{10, stopped_vm()});
+  EXPECT_LT(position<Persist>(d.last), position<Revert>(d.last));
+  d.tell(Reverted{find<Revert>(d.last)->id, {}, {}, received_point(d, 1).lineage});
+  EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
+  EXPECT_FALSE(d.state().failover);
+  EXPECT_EQ(d.state().jobs.back().state, JobState::completed);
+  d.tell(Merged{find<Merge>(d.last)->id, 0});
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{11, stopped_vm(), {}, points, 2, {}});
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  EXPECT_EQ(find<FailOver>(d.last)->generation, 3u);
+}
+
+TEST(Revert, OfARunningVmIsRefusedWithTheWayOut) {
+  Driver d = failed_over_replica();
+  d.tell(RevertCall{10, running_vm()});
+  EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::invalid_state);
+  EXPECT_THAT(find<Reply>(d.last)->job.error().hint(), testing::HasSubstr("virsh shutdown"));
+  EXPECT_EQ(d.state().phase, Phase::failed_over);
+}
+
+TEST(Revert, ThatFailsLeavesTheVmStartableOnlyWhenTheFailoverStands) {
+  Driver stands = failed_over_replica();
+  stands.tell(RevertCall{10, stopped_vm()});
+  stands.tell(Reverted{find<Revert>(stands.last)->id, fail(ErrorCode::failed, "disk error"), true, {}});
+  EXPECT_NE(find<Release>(stands.last), nullptr);
+  EXPECT_EQ(stands.state().jobs.back().state, JobState::exception);
+
+  Driver unknown = failed_over_replica();
+  unknown.tell(RevertCall{10, stopped_vm()});
+  unknown.tell(Reverted{find<Revert>(unknown.last)->id, fail(ErrorCode::failed, "disk error"), {}, {}});
+  EXPECT_EQ(find<Release>(unknown.last), nullptr);
+  unknown.tell(TimerDue{});
+  EXPECT_NE(find<Revert>(unknown.last), nullptr);
+}
+
+TEST(Revert, InterruptedByARestartGoesOn) {
+  Driver d = failed_over_replica();
+  d.tell(RevertCall{10, stopped_vm()});
+  d.restart(find<Persist>(d.last)->state);
+  ASSERT_NE(find<Revert>(d.last), nullptr);
+  d.tell(PowerCall{11, stopped_vm(), true});
+  EXPECT_FALSE(find<Reply>(d.last)->job);  // never startable while it is being taken back
+}
+
 TEST(Transitions, EveryMethodHasAnAnswerInEveryPhase) {
-  for (int phase = 0; phase <= static_cast<int>(Phase::failed_over); ++phase) {
+  for (int phase = 0; phase <= static_cast<int>(Phase::reverting); ++phase) {
     State state;
     state.phase = static_cast<Phase>(phase);
     const auto answered = [&](const Event& event) {
@@ -528,6 +372,11 @@ TEST(Transitions, EveryMethodHasAnAnswerInEveryPhase) {
     EXPECT_TRUE(answered(StartCall{})) << phase_name(state.phase);
     EXPECT_TRUE(answered(FailoverCall{})) << phase_name(state.phase);
     EXPECT_TRUE(answered(PowerCall{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(RevertCall{})) << phase_name(state.phase);
+    for (const uint16_t requested : std::initializer_list<uint16_t>{1, 2, 3, 4, 7, 9})
+      EXPECT_TRUE(answered(StateCall{0, {}, requested})) << phase_name(state.phase) << requested;
+    EXPECT_TRUE(answered(ResyncCall{})) << phase_name(state.phase);
+    EXPECT_TRUE(answered(PointCall{})) << phase_name(state.phase);
     EXPECT_TRUE(answered(PrepareAsk{})) << phase_name(state.phase);
     EXPECT_TRUE(answered(QueryAsk{})) << phase_name(state.phase);
     EXPECT_TRUE(answered(BeginAsk{})) << phase_name(state.phase);

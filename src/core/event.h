@@ -47,7 +47,27 @@ struct FailoverCall {
   CallFacts facts;
   std::optional<Uuid> point;            // none: the latest
   std::vector<RecoveryPoint> points;    // listed now
+  uint64_t generation_spent = 0;        // the highest ever given to a failover here
   std::optional<bool> primary_running;  // none: it did not answer within limits::kSyncPeer
+};
+struct RevertCall {
+  CallId call = 0;
+  CallFacts facts;
+};
+struct StateCall {  // RequestReplicationStateChange; the number was checked
+  CallId call = 0;
+  CallFacts facts;
+  uint16_t requested = 0;
+};
+struct ResyncCall {
+  CallId call = 0;
+  CallFacts facts;
+  std::optional<Wall> start;  // none: now
+};
+struct PointCall {
+  CallId call = 0;
+  CallFacts facts;
+  bool consistent = false;
 };
 struct PowerCall {
   CallId call = 0;
@@ -83,6 +103,7 @@ struct FinishAsk {
   TransferKey key;
   Uuid point;
   PointType type = PointType::standard;
+  PointKeep keep = PointKeep::no;
   Wall cut;
   uint64_t bytes = 0;
 };
@@ -101,7 +122,7 @@ struct Inventoried {
 struct SlotGranted {};
 struct JobOpened {
   ActionId id = 0;
-  Result<Wall> cut;
+  Result<OpenedJob> job;
   uint64_t bytes_to_send = 0;
 };
 struct Sent {
@@ -143,15 +164,25 @@ struct Released {
   ActionId id = 0;
   Status status;
 };
+struct Reverted {
+  ActionId id = 0;
+  Status status;
+  std::optional<bool> failed_over;  // what the store says after an error; none: it does not
+  Lineage newest;
+};
+struct ReceiveFailed {  // the replica's disk refused what came
+  Error error;
+};
 struct PowerChanged {
   ActionId id = 0;
   Status status;
 };
 
 using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
-                           PrepareAsk, QueryAsk, BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted,
-                           JobOpened, Sent, Settled, PreparedReplica, StagingOpened, Published, Merged,
-                           Stopped, FailedOver, Released, PowerChanged>;
+                           RevertCall, StateCall, ResyncCall, PointCall, PrepareAsk, QueryAsk, BeginAsk,
+                           FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent, Settled,
+                           PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver, Released,
+                           Reverted, ReceiveFailed, PowerChanged>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

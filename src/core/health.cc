@@ -3,24 +3,41 @@
 namespace understudy::core {
 namespace {
 
+// It does not pass by itself.
+bool needs_somebody(const Error& cause) {
+  return error_info(cause.code()).retry == Retry::operator_;
+}
+
 Health of_primary(const State& s, Wall now) {
   if (s.phase == Phase::ready)
     return {ReplicationHealth::warning, "the first copy has not been started", "understudy start " + s.name,
             s.statistics.since};
-  if (s.phase == Phase::halted && s.cause)
+  if (s.suspended)
+    return {ReplicationHealth::warning, "replication is paused", "understudy resume " + s.name,
+            s.cause_since};
+  if ((s.phase == Phase::halted || (s.resync && !s.resync->running)) && s.cause)
     return {ReplicationHealth::critical, s.cause->message(), s.cause->hint(), s.cause_since};
   const Duration since_success = now - s.times.last_replication;
   if (s.cause) {
     const bool late = s.first_copy_done() && since_success > Duration::seconds(3600);
-    return {late ? ReplicationHealth::critical : ReplicationHealth::warning, s.cause->message(),
-            s.cause->hint(), s.cause_since};
+    return {late || needs_somebody(*s.cause) ? ReplicationHealth::critical : ReplicationHealth::warning,
+            s.cause->message(), s.cause->hint(), s.cause_since};
   }
+  if (s.resync)
+    return {ReplicationHealth::warning, "both sides are being compared, because " + s.resync->why,
+            "understudy show " + s.name, s.cause_since};
   if (!s.first_copy_done())
     return {ReplicationHealth::warning, "the first copy is not complete: there is no recovery point yet", "",
             s.statistics.since};
   if (since_success > Duration::seconds(3600))
     return {ReplicationHealth::warning, "nothing was sent for " + age_text(since_success),
             "understudy show " + s.name, s.times.last_replication};
+  if (s.freeze_failures >= 2)
+    return {ReplicationHealth::warning,
+            "the last " + std::to_string(s.freeze_failures) +
+                " application-consistent points are standard ones: " + s.freeze_error,
+            "look at the guest agent: virsh qemu-agent-command " + s.name + " '{\"execute\":\"guest-ping\"}'",
+            s.times.last_freeze};
   const uint64_t tries = s.statistics.successes + s.statistics.misses;
   if (s.statistics.misses * 5 > tries)
     return {ReplicationHealth::warning, "more than 20 % of the cycles took longer than the interval",
@@ -32,7 +49,12 @@ Health of_replica(const State& s, Wall now) {
   if (s.phase == Phase::failed_over)
     return {ReplicationHealth::warning, "failed over, and no other host keeps a copy of it now", "",
             s.cause_since};
-  if (s.cause) return {ReplicationHealth::warning, s.cause->message(), s.cause->hint(), s.cause_since};
+  if (s.suspended)
+    return {ReplicationHealth::warning, "replication is paused on this host", "understudy resume " + s.name,
+            s.cause_since};
+  if (s.cause)
+    return {needs_somebody(*s.cause) ? ReplicationHealth::critical : ReplicationHealth::warning,
+            s.cause->message(), s.cause->hint(), s.cause_since};
   if (s.phase == Phase::waiting)
     return {ReplicationHealth::warning, "the first copy is not complete: there is no recovery point yet", "",
             s.statistics.since};

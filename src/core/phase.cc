@@ -6,10 +6,10 @@
 
 namespace understudy::core {
 namespace {
-constexpr std::array<std::string_view, 17> kNames = {
-    "none",    "creating", "ready",        "idle",      "inventory",  "queued",
-    "cutting", "sending",  "settling",     "halted",    "preparing",  "waiting",
-    "standby", "stopping", "failing_over", "releasing", "failed_over"};
+constexpr std::array<std::string_view, 19> kNames = {
+    "none",     "creating",     "ready",     "idle",        "inventory", "queued",  "cutting",
+    "sending",  "settling",     "unsynced",  "halted",      "preparing", "waiting", "standby",
+    "stopping", "failing_over", "releasing", "failed_over", "reverting"};
 }  // namespace
 
 std::string_view phase_name(Phase phase) {
@@ -40,6 +40,21 @@ ReplicationMode mode_of(const State& state) {
   }
 }
 
+namespace {
+// Of a phase in which a relationship is at work or waits: what an operator has asked for comes first.
+ReplicationState working_state(const State& state) {
+  const bool comparing = state.resync && state.resync->running;
+  if (state.suspended) return comparing ? ReplicationState::resync_suspended : ReplicationState::suspended;
+  if (comparing) return ReplicationState::resynchronizing;
+  if (state.resync) {
+    const bool will =
+        state.resync->cancelled || state.resync->due || state.settings.auto_resynchronize_enabled;
+    return will ? ReplicationState::waiting_for_resync : ReplicationState::critical;
+  }
+  return state.first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
+}
+}  // namespace
+
 ReplicationState published_state(const State& state) {
   switch (state.phase) {
     case Phase::none:
@@ -49,27 +64,28 @@ ReplicationState published_state(const State& state) {
     case Phase::ready:
       return ReplicationState::ready;
     case Phase::halted:
-      return ReplicationState::critical;
+      return state.suspended ? ReplicationState::suspended : ReplicationState::critical;
     case Phase::waiting:
-      return ReplicationState::waiting_to_complete;
+      return state.suspended ? ReplicationState::suspended : ReplicationState::waiting_to_complete;
     case Phase::standby:
-      return ReplicationState::replicating;
+      return state.suspended ? ReplicationState::suspended : ReplicationState::replicating;
     case Phase::stopping:
     case Phase::failing_over:
     case Phase::releasing:
       return ReplicationState::failover_in_progress;
     case Phase::failed_over:
+    case Phase::reverting:
       return ReplicationState::recovered;
     default:
-      break;
+      return working_state(state);
   }
-  return state.first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
 }
 
 bool has_foreground_job(const State& state) {
   for (const Job& job : state.jobs) {
     const bool background = job.type == JobType::send_delta || job.type == JobType::receive_delta ||
-                            job.type == JobType::apply_log || job.type == JobType::send_initial;
+                            job.type == JobType::apply_log || job.type == JobType::send_initial ||
+                            job.type == JobType::resynchronize || job.type == JobType::create_point;
     if (!job.finished() && !background) return true;
   }
   return false;

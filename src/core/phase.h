@@ -22,6 +22,7 @@ enum class Phase : uint8_t {
   cutting,    // a backup job is being opened, with a checkpoint unless a pass goes on
   sending,    // data goes to the replica, up to its durable acknowledgement
   settling,   // obligations are discharged: the job ended, old checkpoints deleted
+  unsynced,   // what changed is not known: waits for a resync to be asked for, or for its time
   halted,     // needs somebody: the cause is in State::cause
   // this host keeps the copy (replica)
   preparing,     // store, hold and domain are being made
@@ -31,6 +32,7 @@ enum class Phase : uint8_t {
   failing_over,  // generation raised, overlays made
   releasing,     // hold lifted
   failed_over,   // may be started
+  reverting,     // held again, then what the guest wrote is set aside
 };
 
 std::string_view phase_name(Phase phase);

@@ -3,31 +3,17 @@
 // a backup job never stays open longer than the transfer it serves.
 #include <algorithm>
 
+#include "core/cycle.h"
 #include "core/rules.h"
 
 namespace understudy::core::rules {
 namespace {
 
-const VmFacts& vm(const Step& step) {
-  return *step.as<Inventoried>().vm;
-}
-const Holdings* replica(const Step& step) {
-  const auto& found = step.as<Inventoried>().replica;
-  return found ? &*found : nullptr;
-}
-
-bool has(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-bool usable(const VmFacts& facts, const std::string& checkpoint) {
-  return has(facts.checkpoints, checkpoint) && !has(facts.broken_checkpoints, checkpoint);
-}
-
 TransferKey key_of(const State& s) {
   TransferKey key;
   key.kind = *s.cut->kind;
   key.lineage = {s.lineage.set, s.lineage.generation, s.cut->sequence};
-  key.from = key.kind == TransferKind::pass ? s.cut->pass : s.base_sequence;
+  key.from = key.kind == TransferKind::pass ? s.cut->pass : s.copying() ? 0 : s.base_sequence;
   return key;
 }
 
@@ -35,43 +21,16 @@ Duration interval(const State& s) {
   return Duration::seconds(s.settings.replication_interval);
 }
 
-void halt(Step& step, Error error) {
-  State& s = step.state();
-  s.phase = Phase::halted;
-  step.set_cause(error);
-  step.end_job(JobType::send_initial, tl::unexpected<Error>(error));
-  s.obligations.end_job = true;
-  step.persist();
-  settle_halted(step);
-}
-
-void release_slot(Step& step) {
-  if (!step.state().slot) return;
-  step.state().slot = false;
-  step.act(ReleaseSlot{});
-}
-
-// Back to idle after something did not work: says why, and tries again later.
-void retry_later(Step& step, const Error& error) {
-  step.state().phase = Phase::idle;
-  step.set_cause(error);
-  release_slot(step);
-  step.persist();
-  step.arm(step.next_retry());
-}
-
-void begin_settling(Step& step) {
-  step.state().phase = Phase::settling;
-  release_slot(step);
-  step.persist();
-  step.act(Settle{step.await(), step.state().obligations});
-}
-
 void send(Step& step) {
   State& s = step.state();
   s.phase = Phase::sending;
-  const Job* job = step.running_job(JobType::send_initial);
-  step.act(Send{step.await(), key_of(s), s.cut->point, s.cut->at, job != nullptr ? job->id : Uuid()});
+  const Job* job = step.running_job(s.resync ? JobType::resynchronize : JobType::send_initial);
+  Send sending{
+      step.await(), key_of(s), s.cut->point, s.cut->at, job != nullptr ? job->id : Uuid(), s.cut->type,
+      s.cut->keep,  {}};
+  if (s.resync && s.first_copy_done() && s.cut->kind == TransferKind::pass && s.cut->pass == 0)
+    sending.compare_with = Lineage{s.lineage.set, s.lineage.generation, s.base_sequence};
+  step.act(sending);
   if (s.cut->kind == TransferKind::pass) step.arm(limits::kJobOpenMost);  // passes go on in a new job
 }
 
@@ -80,6 +39,8 @@ void count_success(Step& step, const RecoveryPoint& point, uint64_t bytes, Durat
   s.times.last_replication = step.now.wall;
   s.times.last_cut = point.cut;
   s.times.last_type = point.type;
+  if (point.type == PointType::application_consistent) s.times.last_consistent = point.cut;
+  if (point.keep == PointKeep::hourly) s.times.last_hourly = point.cut;
   Statistics& n = s.statistics;
   ++n.successes;
   n.bytes += bytes;
@@ -87,20 +48,6 @@ void count_success(Step& step, const RecoveryPoint& point, uint64_t bytes, Durat
   const auto seconds = static_cast<uint64_t>(std::max<int64_t>(took.whole_seconds(), 0));
   n.latency_seconds += seconds;
   n.most_latency_seconds = std::max(n.most_latency_seconds, seconds);
-}
-
-// The cut's checkpoint becomes what the next cut continues; the one before it is retired.
-void advance_base(State& s) {
-  if (!s.base_checkpoint.empty()) s.obligations.delete_checkpoints.push_back(s.base_checkpoint);
-  s.base_checkpoint = s.cut->checkpoint;
-  s.cut.reset();
-  s.obligations.end_job = true;
-}
-
-void drop_cut(State& s) {
-  if (s.cut) s.obligations.delete_checkpoints.push_back(s.cut->checkpoint);
-  s.cut.reset();
-  s.obligations.end_job = true;
 }
 
 }  // namespace
@@ -127,7 +74,7 @@ bool ok(const Step& step) {
         else if constexpr (requires { event.status; })
           return event.status.has_value();
         else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, JobOpened>)
-          return event.cut.has_value();
+          return event.job.has_value();
         else if constexpr (std::is_same_v<std::decay_t<decltype(event)>, Published>)
           return event.point.has_value();
         else
@@ -201,7 +148,7 @@ bool vm_unknown(const Step& step) {
 }
 
 bool vm_gone(const Step& step) {
-  return !vm(step).exists;
+  return !vm_of(step).exists;
 }
 void halt_vm_gone(Step& step) {
   State& s = step.state();
@@ -214,7 +161,7 @@ void halt_vm_gone(Step& step) {
 
 // Not decided yet: a failover that fails leaves the replica as it was.
 bool replica_failing_over(const Step& step) {
-  const Holdings* r = replica(step);
+  const Holdings* r = replica_of(step);
   return r != nullptr && r->lineage.set == step.state().lineage.set &&
          r->state == ReplicationState::failover_in_progress;
 }
@@ -224,7 +171,7 @@ void back_off_failover(Step& step) {
 }
 
 bool replica_failed_over(const Step& step) {
-  const Holdings* r = replica(step);
+  const Holdings* r = replica_of(step);
   if (r == nullptr || r->lineage.set != step.state().lineage.set) return false;
   return r->lineage.generation > step.state().lineage.generation || r->state == ReplicationState::recovered ||
          r->state == ReplicationState::committed;
@@ -232,7 +179,7 @@ bool replica_failed_over(const Step& step) {
 void halt_failed_over(Step& step) {
   State& s = step.state();
   Failover seen;
-  seen.generation = replica(step)->lineage.generation;
+  seen.generation = replica_of(step)->lineage.generation;
   s.failover = seen;  // on a primary: it is known that the other side may write now
   s.obligations.hold = "VM '" + s.name + "' has been failed over to " + s.settings.recovery_connection_point +
                        ". Starting it here too would make two diverging copies. See: understudy show " +
@@ -245,18 +192,18 @@ void halt_failed_over(Step& step) {
 
 bool cut_acknowledged(const Step& step) {
   const State& s = step.state();
-  const Holdings* r = replica(step);
+  const Holdings* r = replica_of(step);
   return r != nullptr && s.cut && s.cut->kind == TransferKind::delta && r->lineage.set == s.lineage.set &&
          r->lineage.sequence == s.cut->sequence;
 }
 
 bool vm_off(const Step& step) {
-  return vm(step).power != VmPower::running && vm(step).power != VmPower::paused;
+  return vm_of(step).power != VmPower::running && vm_of(step).power != VmPower::paused;
 }
 void wait_for_vm(Step& step) {
   State& s = step.state();
   s.phase = Phase::idle;
-  step.set_cause(Error(ErrorCode::invalid_state,
+  step.set_cause(Error(ErrorCode::not_available,
                        "VM '" + s.name + "' is off: its changes are sent when it runs again",
                        "virsh start " + s.name));
   step.persist();
@@ -272,8 +219,8 @@ void settle(Step& step) {
 
 bool job_is_stale(const Step& step) {
   const State& s = step.state();
-  if (!vm(step).job_open || !s.cut || !s.cut->made) return false;
-  return !replica(step) && step.now.monotonic - s.cut->opened > limits::kJobOpenMost;
+  if (!vm_of(step).job_open || !s.cut || !s.cut->made) return false;
+  return !replica_of(step) && step.now.monotonic - s.cut->opened > limits::kJobOpenMost;
 }
 void end_stale_job(Step& step) {
   step.state().obligations.end_job = true;
@@ -281,7 +228,7 @@ void end_stale_job(Step& step) {
 }
 
 bool replica_unreachable(const Step& step) {
-  return replica(step) == nullptr;
+  return replica_of(step) == nullptr;
 }
 void back_off(Step& step) {
   const auto& found = step.as<Inventoried>();
@@ -292,71 +239,41 @@ void back_off(Step& step) {
 }
 
 bool replica_gone(const Step& step) {
-  const Holdings& r = *replica(step);
+  const Holdings& r = *replica_of(step);
   return r.mode != ReplicationMode::replica || r.lineage.set != step.state().lineage.set;
 }
 void halt_gone(Step& step) {
   const State& s = step.state();
   const std::string host = s.settings.recovery_connection_point;
-  const bool none = replica(step)->mode == ReplicationMode::none;
+  const bool none = replica_of(step)->mode == ReplicationMode::none;
   halt(step, Error(ErrorCode::not_found,
                    none ? host + " holds no replica of '" + s.name + "' any more"
                         : "what " + host + " holds of '" + s.name + "' is not a replica of this copy",
                    "understudy show " + s.name + " on " + host));
 }
 
-bool replica_elsewhere(const Step& step) {
-  return replica(step)->lineage.sequence != step.state().base_sequence;
-}
-void halt_elsewhere(Step& step) {
-  const State& s = step.state();
-  halt(step,
-       Error(ErrorCode::invalid_state,
-             "resynchronization required: " + s.settings.recovery_connection_point + " holds sequence " +
-                 std::to_string(replica(step)->lineage.sequence) + " of '" + s.name +
-                 "', this host last saw sequence " + std::to_string(s.base_sequence) + " acknowledged",
-             "understudy show " + s.name));
-}
-
-bool base_lost(const Step& step) {
-  const State& s = step.state();
-  return s.first_copy_done() && !usable(vm(step), s.base_checkpoint);
-}
-void halt_base_lost(Step& step) {
-  State& s = step.state();
-  const bool broken = has(vm(step).broken_checkpoints, s.base_checkpoint);
-  const std::string why = broken ? "the change record of checkpoint '" + s.base_checkpoint +
-                                       "' is inconsistent: QEMU did not end cleanly"
-                                 : "checkpoint '" + s.base_checkpoint + "' is gone";
-  s.obligations.delete_checkpoints.push_back(s.base_checkpoint);
-  if (s.cut) drop_cut(s);
-  halt(step, Error(ErrorCode::invalid_state, "resynchronization required: " + why,
-                   "the replica's points stay usable: understudy show " + s.name + " on " +
-                       s.settings.recovery_connection_point));
-}
-
-// Before the first point there is nothing to lose but the copy's own progress.
+// Of a first copy or a comparison there is nothing to lose but its own progress.
 bool first_copy_lost(const Step& step) {
   const State& s = step.state();
-  if (s.first_copy_done()) return false;
-  if (!s.base_checkpoint.empty() && !usable(vm(step), s.base_checkpoint)) return true;
-  return s.cut && s.cut->made && s.cut->kind == TransferKind::pass && !usable(vm(step), s.cut->checkpoint);
+  if (!s.copying()) return false;
+  if (!vm_of(step).changed_while_off.empty()) return true;
+  if (!s.base_checkpoint.empty() && !usable(vm_of(step), s.base_checkpoint)) return true;
+  return s.cut && s.cut->made && s.cut->kind == TransferKind::pass && !usable(vm_of(step), s.cut->checkpoint);
 }
 
 // A closing increment on a replica without the passes would look like a whole copy there.
 bool passes_lost(const Step& step) {
   const State& s = step.state();
-  return !s.first_copy_done() && s.passes > 0 && !replica(step)->staging;
+  return s.copying() && s.passes > 0 && !replica_of(step)->staging;
 }
 void restart_first_copy(Step& step) {
   State& s = step.state();
   const bool replica_lost_it = passes_lost(step);
-  drop_cut(s);
-  if (!s.base_checkpoint.empty()) s.obligations.delete_checkpoints.push_back(s.base_checkpoint);
-  s.base_checkpoint.clear();
-  s.passes = 0;
+  forget_copy(s);
+  s.obligations.forget_changes = !vm_of(step).changed_while_off.empty();
   step.set_cause(Error(ErrorCode::failed,
-                       "the first copy of '" + s.name + "' starts again: " +
+                       std::string(s.resync ? "the comparison" : "the first copy") + " of '" + s.name +
+                           "' starts again: " +
                            (replica_lost_it ? "the replica host lost what it had received"
                                             : "QEMU lost the record of what changed since it began")));
   begin_settling(step);
@@ -372,7 +289,7 @@ bool cut_is_void(const Step& step) {
   const State& s = step.state();
   if (!s.cut) return false;
   if (!s.cut->made || !s.cut->kind) return true;
-  return s.cut->kind == TransferKind::delta && !vm(step).job_open;
+  return s.cut->kind == TransferKind::delta && !vm_of(step).job_open;
 }
 void abandon_cut(Step& step) {
   State& s = step.state();
@@ -385,7 +302,7 @@ void abandon_cut(Step& step) {
 }
 
 bool foreign_job(const Step& step) {
-  return vm(step).job_open && !step.state().cut;
+  return vm_of(step).job_open && !step.state().cut;
 }
 void back_off_foreign_job(Step& step) {
   retry_later(step,
@@ -399,7 +316,7 @@ void request_slot(Step& step) {
   State& s = step.state();
   s.phase = Phase::queued;
   // opened says whether a job of ours is open at this moment: only then sending goes on in it.
-  if (s.cut && !vm(step).job_open) s.cut->opened = {};
+  if (s.cut && !vm_of(step).job_open) s.cut->opened = {};
   step.act(RequestSlot{});
 }
 
@@ -417,8 +334,9 @@ void open_job(Step& step) {
     cut.checkpoint =
         "understudy-" + std::to_string(s.lineage.generation) + "-" + std::to_string(cut.sequence);
     cut.point = step.new_id();
-    s.cut = cut;
+    request.freeze = choose_point(step, cut);
     request.new_checkpoint = cut.checkpoint;
+    s.cut = cut;
   }
   step.persist();
   step.act(OpenJob{step.await(), request});
@@ -431,9 +349,10 @@ void send_cut(Step& step) {
   cut.opened = step.now.monotonic;
   if (!cut.made) {
     cut.made = true;
-    cut.at = *opened.cut;
+    cut.at = opened.job->cut;
+    note_freeze(step, *opened.job);
     // While much is left, the first copy goes on in passes; what is left then is the closing increment.
-    const bool pass = !s.first_copy_done() && s.passes < limits::kMostFirstCopyPasses &&
+    const bool pass = s.copying() && s.passes < limits::kMostFirstCopyPasses &&
                       (s.passes == 0 || opened.bytes_to_send > limits::kClosingMost);
     cut.kind = pass ? TransferKind::pass : TransferKind::delta;
     cut.pass = s.passes;
@@ -449,9 +368,10 @@ void send_again(Step& step) {
 
 void cut_failed(Step& step) {
   State& s = step.state();
-  const Error error = step.as<JobOpened>().cut.error();
+  const Error error = step.as<JobOpened>().job.error();
   ++s.statistics.failures;
   step.set_cause(error);
+  if (s.cut && s.cut->keep == PointKeep::on_demand) fail_wanted_point(step, error);
   if (s.cut && !s.cut->made) drop_cut(s);
   s.obligations.end_job = true;
   begin_settling(step);
@@ -478,6 +398,8 @@ void acknowledged(Step& step) {
   State& s = step.state();
   RecoveryPoint point;
   point.cut = s.cut->at;
+  point.type = s.cut->type;
+  point.keep = s.cut->keep;
   uint64_t bytes = 0;
   Duration took;
   if (const auto* sent = std::get_if<Sent>(&step.event())) {
@@ -486,11 +408,16 @@ void acknowledged(Step& step) {
     took = sent->took;
   }
   s.base_sequence = s.cut->sequence;
+  if (s.cut->keep == PointKeep::on_demand) step.end_job(JobType::create_point, {});
   count_success(step, point, bytes, took);
   advance_base(s);
   step.clear_cause();
   step.run().failures = 0;
   step.end_job(JobType::send_initial, {});
+  if (s.resync && s.resync->running) {
+    s.resync.reset();
+    step.end_job(JobType::resynchronize, {});
+  }
   const Monotonic started = step.run().cycle_started.value_or(step.now.monotonic);
   const Monotonic next = started + interval(s);
   if (next < step.now.monotonic) ++s.statistics.misses;
@@ -541,7 +468,9 @@ void settled(Step& step) {
   s.obligations = {};
   s.phase = Phase::idle;
   step.persist();
+  if (s.suspended) return;
   if (s.cause) return step.arm(step.next_retry());
+  if (point_is_wanted(step)) return step.arm({});
   const Monotonic next = step.run().next_cut.value_or(step.now.monotonic);
   step.act(Arm{std::max(next, step.now.monotonic)});
 }

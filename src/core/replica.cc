@@ -63,6 +63,7 @@ void note_point(Step& step, const RecoveryPoint& point) {
   s.times.last_apply = step.now.wall;
   s.times.last_cut = point.cut;
   s.times.last_type = point.type;
+  if (point.type == PointType::application_consistent) s.times.last_consistent = point.cut;
   ++s.statistics.successes;
   s.statistics.bytes += step.run().finish_bytes;
   s.statistics.most_bytes = std::max(s.statistics.most_bytes, step.run().finish_bytes);
@@ -173,6 +174,12 @@ void refuse_finish(Step& step) {
   refuse(step, state_error(step.state(), "no point can be made of"));
 }
 
+void refuse_begin_paused(Step& step) {
+  refuse(step, Error(ErrorCode::invalid_state,
+                     "the " + replica_words(step.state()) + " takes nothing: it is paused here",
+                     "understudy resume " + step.state().name));
+}
+
 void open_staging(Step& step) {
   const auto& ask = step.as<BeginAsk>();
   const ActionId id = step.run().staging = step.new_action();
@@ -191,7 +198,7 @@ void publish(Step& step) {
   const ActionId id = step.run().staging = step.new_action();
   step.run().staging_call = ask.call;
   step.run().finish_bytes = ask.bytes;
-  step.act(Publish{id, ask.key, ask.point, ask.type, ask.cut, step.now.wall});
+  step.act(Publish{id, ask.key, ask.point, ask.type, ask.cut, step.now.wall, ask.keep});
 }
 
 void published(Step& step) {
@@ -213,6 +220,12 @@ void publish_failed(Step& step) {
   step.set_cause(done.point.error());
   step.persist();
   reply_staging_ended(step);
+}
+
+// The primary hears of it by itself; here it is told to whoever asks this host.
+void receive_failed(Step& step) {
+  step.set_cause(step.as<ReceiveFailed>().error.context("receiving the " + replica_words(step.state())));
+  step.persist();
 }
 
 void merged(Step& step) {
@@ -307,6 +320,37 @@ void release(Step& step) {
 
 void release_failed(Step& step) {
   step.set_cause(step.as<Released>().status.error());
+  step.persist();
+  step.arm(step.next_retry());
+}
+
+// --- taken back: held first, then what the guest wrote is set aside and the generation given up ---
+
+void revert_again(Step& step) {
+  step.act(Revert{step.await()});
+}
+
+void reverted(Step& step) {
+  State& s = step.state();
+  s.phase = Phase::standby;
+  s.failover.reset();
+  s.lineage = step.as<Reverted>().newest;
+  step.clear_cause();
+  step.end_job(JobType::revert_failover, {});
+  step.persist();
+  begin_merge(step);
+}
+
+bool failover_stands(const Step& step) {
+  return step.as<Reverted>().failed_over == true;
+}
+// The hold that was set for it goes again.
+void revert_failed(Step& step) {
+  step.end_job(JobType::revert_failover, step.as<Reverted>().status);
+  release(step);
+}
+void revert_unknown(Step& step) {
+  step.set_cause(step.as<Reverted>().status.error());
   step.persist();
   step.arm(step.next_retry());
 }

@@ -28,15 +28,30 @@ struct Cut {
   bool made = false;  // the hypervisor has made the checkpoint
   Wall at;
   Uuid point;
+  PointType type = PointType::standard;  // what came of the freeze that was asked for
+  PointKeep keep = PointKeep::no;
   Monotonic opened;  // of the job, within this run of the daemon; not stored
+};
+
+// The record of what changed on a primary is lost or not to be trusted: both sides are compared, and what
+// differs is sent in passes and a closing increment, as in a first copy.
+struct Resync {
+  std::string why;          // a sentence
+  bool running = false;     // else it waits: for a call, for `due`, or for the window of the settings
+  bool cancelled = false;   // by a call; only a call begins it again
+  std::optional<Wall> due;  // asked for at this time
 };
 
 // Things that must still be done whatever else happens; shown in health when they do not succeed.
 struct Obligations {
   bool end_job = false;  // and resume a guest that the job's scratch made pause
   std::vector<std::string> delete_checkpoints;
-  std::string hold;  // reason; empty = no hold to set
-  bool empty() const { return !end_job && delete_checkpoints.empty() && hold.empty(); }
+  std::string hold;             // reason; empty = no hold to set
+  bool lift_hold = false;       // the other side gave its failover up
+  bool forget_changes = false;  // what was written to disks while the VM was off: a comparison covers it
+  bool empty() const {
+    return !end_job && delete_checkpoints.empty() && hold.empty() && !lift_hold && !forget_changes;
+  }
 };
 
 struct Failover {
@@ -52,6 +67,10 @@ struct Times {
   Wall last_cut;          // instant of the newest point
   Wall last_apply;
   PointType last_type = PointType::none;
+  Wall last_consistent;  // instant of the newest application-consistent point
+  // primary: instants of the cuts by which the next ones are due
+  Wall last_hourly;
+  Wall last_freeze;  // tried by the schedule, whatever came of it
 };
 
 struct Statistics {
@@ -59,6 +78,7 @@ struct Statistics {
   uint64_t successes = 0, failures = 0, network_failures = 0, misses = 0;
   uint64_t bytes = 0, most_bytes = 0;
   uint64_t latency_seconds = 0, most_latency_seconds = 0;
+  uint64_t freeze_failures = 0;
 };
 
 struct State {
@@ -74,13 +94,18 @@ struct State {
   Times times;
   Statistics statistics;
   std::vector<Job> jobs;
+  bool suspended = false;  // by an operator; nothing is sent, or nothing is taken
 
   // primary
   VmDefinition definition;      // as it was sent; until the replica is prepared
   std::string base_checkpoint;  // what the next cut continues
   uint64_t base_sequence = 0;   // of the last acknowledged point; 0 until the first copy is complete
-  uint32_t passes = 0;          // complete passes of the first copy
+  uint32_t passes = 0;          // complete passes of the first copy or of a resync
   std::optional<Cut> cut;
+  std::optional<Resync> resync;
+  bool point_consistent = false;  // what the running create_point job asks for
+  uint32_t freeze_failures = 0;   // scheduled ones, in a row
+  std::string freeze_error;       // of the last one, in the agent's words
   Obligations obligations;
 
   bool slot = false;  // granted by the host's scheduler; not stored
@@ -91,6 +116,8 @@ struct State {
   std::optional<Failover> failover;
 
   bool first_copy_done() const { return base_sequence != 0; }
+  // Everything goes over again in passes, and no delta continues the replica's newest point.
+  bool copying() const { return !first_copy_done() || (resync && resync->running); }
 };
 
 ReplicationMode mode_of(const State& state);

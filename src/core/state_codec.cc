@@ -21,12 +21,27 @@ void fields(JsonFields& f, Cut& cut) {
   f.flag("made", cut.made);
   f.time("at", cut.at);
   f.id("point", cut.point);
+  f.choice("type", cut.type, {PointType::standard, PointType::application_consistent});
+  f.choice("keep", cut.keep, {PointKeep::no, PointKeep::hourly, PointKeep::on_demand});
+}
+
+void fields(JsonFields& f, Resync& resync) {
+  bool due = resync.due.has_value();
+  Wall at = resync.due.value_or(Wall());
+  f.text("why", resync.why, 1024);
+  f.flag("running", resync.running);
+  f.flag("cancelled", resync.cancelled);
+  f.flag("scheduled", due);
+  f.time("due", at);
+  if (f.reading()) resync.due = due ? std::optional(at) : std::nullopt;
 }
 
 void fields(JsonFields& f, Obligations& o) {
   f.flag("end_job", o.end_job);
   f.texts("delete_checkpoints", o.delete_checkpoints, 64, kMostName);
   f.text("hold", o.hold, 1024);
+  f.flag("lift_hold", o.lift_hold);
+  f.flag("forget_changes", o.forget_changes);
 }
 
 void fields(JsonFields& f, Failover& failover) {
@@ -44,6 +59,9 @@ void fields(JsonFields& f, Times& t) {
   f.time("last_apply", t.last_apply);
   f.choice("last_type", t.last_type,
            {PointType::none, PointType::standard, PointType::application_consistent, PointType::planned});
+  f.time("last_consistent", t.last_consistent);
+  f.time("last_hourly", t.last_hourly);
+  f.time("last_freeze", t.last_freeze);
 }
 
 void fields(JsonFields& f, Statistics& n) {
@@ -56,6 +74,7 @@ void fields(JsonFields& f, Statistics& n) {
   f.number("most_bytes", n.most_bytes);
   f.number("latency_seconds", n.latency_seconds);
   f.number("most_latency_seconds", n.most_latency_seconds);
+  f.number("freeze_failures", n.freeze_failures);
 }
 
 void fields(JsonFields& f, State& s) {
@@ -78,6 +97,7 @@ void fields(JsonFields& f, State& s) {
   f.object("times", s.times);
   f.object("statistics", s.statistics);
   f.objects("jobs", s.jobs, limits::kMostJobsKept * 2);
+  f.flag("suspended", s.suspended);
   std::optional<VmDefinition> definition;
   if (!s.definition.name.empty()) definition = s.definition;
   f.object("definition", definition);
@@ -86,6 +106,10 @@ void fields(JsonFields& f, State& s) {
   f.number("base_sequence", s.base_sequence);
   f.number("passes", s.passes);
   f.object("cut", s.cut);
+  f.object("resync", s.resync);
+  f.flag("point_consistent", s.point_consistent);
+  f.number("freeze_failures", s.freeze_failures);
+  f.text("freeze_error", s.freeze_error, 1024);
   f.object("obligations", s.obligations);
   f.text("directory", s.directory, 4096);
   f.text("primary_name", s.primary_name, kMostName);

@@ -32,10 +32,13 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
   }
   if (core::is_replica(view.state.phase) && view.state.phase != core::Phase::preparing) {
     const auto store = parts_.core.performer().replica_store(view.vm.id);
-    if (store)
+    if (store) {
       view.points = (*store)->points();
-    else
+      for (const store::SetAside& aside : (*store)->set_aside())
+        view.set_aside.push_back({aside.generation, aside.since, aside.bytes});
+    } else {
       view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
+    }
   }
   return view;
 }
@@ -177,9 +180,33 @@ providers::MethodResult LocalHost::initiate_failover(const Uuid& vm, const std::
   failover.facts = facts(vm);
   failover.point = point;
   failover.points = points(vm);
+  if (const auto store = parts_.core.performer().replica_store(vm))
+    failover.generation_spent = (*store)->generation_spent();
   return call(vm, [&](core::CallId id) -> core::Event {
     failover.call = id;
     return failover;
+  });
+}
+
+providers::MethodResult LocalHost::revert_failover(const Uuid& vm) {
+  const core::CallFacts now = facts(vm);
+  return call(vm, [&](core::CallId id) -> core::Event { return core::RevertCall{id, now}; });
+}
+
+providers::MethodResult LocalHost::request_replication_state(const Uuid& vm, uint16_t requested) {
+  const core::CallFacts now = facts(vm);
+  return call(vm, [&](core::CallId id) -> core::Event { return core::StateCall{id, now, requested}; });
+}
+
+providers::MethodResult LocalHost::resynchronize(const Uuid& vm, std::optional<Wall> start) {
+  const core::CallFacts now = facts(vm);
+  return call(vm, [&](core::CallId id) -> core::Event { return core::ResyncCall{id, now, start}; });
+}
+
+providers::MethodResult LocalHost::create_point(const Uuid& vm, bool application_consistent) {
+  const core::CallFacts now = facts(vm);
+  return call(vm, [&](core::CallId id) -> core::Event {
+    return core::PointCall{id, now, application_consistent};
   });
 }
 

@@ -1,6 +1,8 @@
 #include "daemon/replication_service.h"
 
 #include "base/log.h"
+#include "model/codec.h"
+#include "transfer/hash_blocks.h"
 
 namespace understudy::daemon {
 namespace {
@@ -9,6 +11,22 @@ std::vector<std::string> all_names(const transfer::PeerIdentity& peer) {
   names.insert(names.end(), peer.names.begin(), peer.names.end());
   return names;
 }
+
+class ViewReader final : public transfer::BlockReader {
+ public:
+  explicit ViewReader(store::PointView& view) : view_(view) {}
+  Result<Stretch> map(uint32_t disk, uint64_t offset, uint64_t most) override {
+    US_TRY(const store::qcow2::Mapping run, view_.map(disk, offset, most));
+    return Stretch{run.kind == store::qcow2::Mapping::Kind::zero, run.length};
+  }
+  Status read(uint32_t disk, uint64_t offset, MutableByteView into) override {
+    return view_.read(disk, offset, into);
+  }
+
+ private:
+  store::PointView& view_;
+};
+
 }  // namespace
 
 Status ReplicationService::admit(const transfer::PeerIdentity& peer) {
@@ -80,9 +98,15 @@ Result<RecoveryPoint> ReplicationService::finish(const transfer::PeerIdentity& p
                                                  const transfer::FinishRequest& request) {
   const auto sink = core_.performer().sink(request.vm);
   const uint64_t bytes = sink ? sink->bytes() : 0;
+  if (sink && request.definition) {
+    US_CHECK(check(*request.definition));
+    if (request.definition->id != request.vm)
+      return fail(ErrorCode::invalid_parameter, "the definition of another VM came with a point");
+    sink->attach({encode(*request.definition), request.nvram});
+  }
   const auto make = [&](core::CallId call) -> core::Event {
     return core::FinishAsk{call,         peer.common_name, request.key, request.point_id,
-                           request.type, request.cut,      bytes};
+                           request.type, request.keep,     request.cut, bytes};
   };
   US_TRY(performer::Answer answer, core_.ask(request.vm, make, limits::kLinkFinish));
   return std::get<core::FinishReply>(answer).point;
@@ -93,15 +117,21 @@ Status ReplicationService::remove(const transfer::PeerIdentity&, const Uuid&) {
 }
 
 // The engine judges whether the caller may ask, and what is held, as for a query.
+// Who may ask, and of what, is judged as a query is.
 Result<transfer::HashesAnswer> ReplicationService::hashes(const transfer::PeerIdentity& peer,
                                                           const transfer::HashesRequest& request) {
   US_TRY(const Holdings held, query(peer, request.vm));
-  if (held.mode != ReplicationMode::replica || held.lineage.sequence == 0 || held.lineage != request.newest)
-    return fail(ErrorCode::invalid_state, "the newest point on " + host_name_ + " is sequence " +
-                                              std::to_string(held.lineage.sequence) + " of generation " +
-                                              std::to_string(held.lineage.generation) +
-                                              ", not the one to compare with");
-  return fail(ErrorCode::not_supported, host_name_ + " does not compare what it holds");
+  if (held.mode != ReplicationMode::replica || held.lineage != request.newest)
+    return fail(ErrorCode::invalid_state,
+                "the primary compares with sequence " + std::to_string(request.newest.sequence) + ", " +
+                    host_name_ + " holds " + std::to_string(held.lineage.sequence),
+                "the comparison begins again by itself");
+  US_TRY(const auto store, core_.performer().replica_store(request.vm));
+  US_TRY(const auto view, store->view({}));
+  if (view->point().lineage != request.newest)
+    return fail(ErrorCode::invalid_state, "a newer point was published meanwhile");
+  ViewReader reader(*view);
+  return transfer::hash_blocks(reader, view->disks(), request);
 }
 
 }  // namespace understudy::daemon

@@ -141,6 +141,9 @@ TEST(Codec, GuardsEveryMemberOfEveryType) {
 TEST(Codec, DefaultsRoundTrip) {
   expect_round_trip(Holdings());
   expect_round_trip(Job());
+  Job last = job();
+  last.type = JobType::create_point;
+  expect_round_trip(last);
   expect_round_trip(ReplicationSettings());
   expect_round_trip(ServiceSettings());
 }

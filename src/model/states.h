@@ -43,12 +43,17 @@ enum class JobType : uint16_t {
   modify_service_settings = 90,
   create_relationship = 91,
   start_replication = 94,
+  change_state = 96,  // RequestReplicationStateChange 3 and 7
   initiate_failover = 97,
+  revert_failover = 98,
   send_delta = 105,
   receive_delta = 106,
+  resynchronize = 107,
   apply_log = 108,
+  stop_resync = 110,  // RequestReplicationStateChange 9
   send_initial = 116,
   request_state_change = 4,  // Msvm_ComputerSystem.RequestStateChange; real hosts number it so
+  create_point = 32769,      // ours: Understudy_ReplicationService.CreateRecoveryPoint
 };
 
 }  // namespace understudy

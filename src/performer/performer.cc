@@ -1,26 +1,41 @@
 #include "performer/performer.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "transfer/compare_source.h"
 
 namespace understudy::performer {
 
+Status StagingSink::told(Status status) const {
+  if (!status && status.error().code() != ErrorCode::protocol) failed_(status.error());
+  return status;
+}
 Status StagingSink::write(uint32_t disk, uint64_t offset, ByteView data) {
   const std::lock_guard lock(mutex_);
   if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
   bytes_ += data.size();
-  return store_->write(disk, offset, data);
+  return told(store_->write(disk, offset, data));
 }
 Status StagingSink::zero(uint32_t disk, uint64_t offset, uint64_t length) {
   const std::lock_guard lock(mutex_);
   if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
-  return store_->zero(disk, offset, length);
+  return told(store_->zero(disk, offset, length));
 }
 Status StagingSink::advance(Cursor cursor) {
   const std::lock_guard lock(mutex_);
   if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
-  return store_->advance(cursor);
+  return told(store_->advance(cursor));
+}
+void StagingSink::attach(store::Machine machine) {
+  const std::lock_guard lock(mutex_);
+  machine_ = std::move(machine);
+}
+store::Machine StagingSink::machine() const {
+  const std::lock_guard lock(mutex_);
+  return machine_;
 }
 void StagingSink::close() {
   const std::lock_guard lock(mutex_);
@@ -65,19 +80,6 @@ Performer::RuntimePtr Performer::runtime(const Uuid& vm) {
   return found;
 }
 
-void Performer::adopt(const State& state) {
-  if (!core::is_replica(state.phase) || state.phase == core::Phase::preparing) return;
-  const RuntimePtr mine = runtime(state.vm);
-  auto opened = store::ReplicaStore::open(ports_.files, state.directory);
-  const std::lock_guard lock(mine->mutex);
-  if (opened) {
-    mine->store = std::move(*opened);
-    return;
-  }
-  log_error("store", "a replica cannot be opened", {{"vm", state.name}, {"error", opened.error().text()}});
-  mine->store_error = opened.error();
-}
-
 Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid& vm) {
   const RuntimePtr mine = runtime(vm);
   const std::lock_guard lock(mine->mutex);
@@ -111,11 +113,14 @@ void Performer::run(Executor& executor, const Uuid& vm, std::function<core::Even
 
 // --- primary ---
 
+Result<std::unique_ptr<transfer::Peer>> Performer::connect(const State& state, const CancelToken& cancel) {
+  return ports_.connector.connect(state.settings.recovery_connection_point,
+                                  state.settings.recovery_server_port, limits::kLinkConnect, cancel);
+}
+
 Result<transfer::Peer*> Performer::connected_peer(Runtime& mine, const State& state) {
   if (mine.peer == nullptr) {
-    const uint16_t port = state.settings.recovery_server_port;
-    US_TRY(mine.peer, ports_.connector.connect(state.settings.recovery_connection_point, port,
-                                               limits::kLinkConnect, stopping_));
+    US_TRY(mine.peer, connect(state, stopping_));
   }
   return mine.peer.get();
 }
@@ -170,55 +175,106 @@ Result<transfer::Source*> Performer::opened_source(Runtime& mine, const State& s
   return mine.source.get();
 }
 
+// A definition that cannot travel any more does not end replication: points go on with the one before.
+void Performer::note_machine(Runtime& mine, const State& state) {
+  mine.travelling.reset();
+  auto definition = ports_.hypervisor.definition(state.vm);
+  auto nvram = definition ? ports_.hypervisor.nvram(state.vm) : fail(definition.error());
+  if (!nvram) {
+    log_warning("performer", "a point goes without the VM's definition",
+                {{"vm", state.name}, {"error", nvram.error().text()}});
+    return;
+  }
+  std::erase_if(definition->disks, [&](const VmDisk& disk) {
+    return std::none_of(state.disks.begin(), state.disks.end(),
+                        [&](const DiskGeometry& included) { return included.target == disk.target; });
+  });
+  mine.travelling = TravellingVm{std::move(*definition), std::move(*nvram)};
+}
+
+Result<core::OpenedJob> Performer::open_job(Runtime& mine, const State& state, const core::OpenJob& action,
+                                            uint64_t& bytes_to_send) {
+  mine.source.reset();
+  US_CHECK(ports_.hypervisor.watch_disks(state.vm, true));
+  US_TRY(core::OpenedJob opened, ports_.hypervisor.open_job(action.request));
+  note_machine(mine, state);
+  US_CHECK(fault_point("performer.job-opened"));
+  US_TRY(transfer::Source * source, opened_source(mine, state));
+  US_TRY(bytes_to_send, source->bytes_to_send({}));
+  return opened;
+}
+
 void Performer::on(const State& state, const core::OpenJob& action) {
   const RuntimePtr mine = runtime(state.vm);
   run(
       workers_, state.vm,
       [this, mine, state, action]() -> core::Event {
-        mine->source.reset();
-        auto opened = ports_.hypervisor.open_job(action.request);
-        if (!opened) return core::JobOpened{action.id, fail(opened.error()), 0};
-        if (const Status fault = fault_point("performer.job-opened"); !fault)
-          return core::JobOpened{action.id, fail(fault.error()), 0};
-        const auto source = opened_source(*mine, state);
-        if (!source) return core::JobOpened{action.id, fail(source.error()), 0};
-        const auto bytes = (*source)->bytes_to_send({});
-        if (!bytes) return core::JobOpened{action.id, fail(bytes.error()), 0};
-        return core::JobOpened{action.id, opened->cut, *bytes};
+        core::JobOpened opened{action.id, core::OpenedJob(), 0};
+        opened.job = open_job(*mine, state, action, opened.bytes_to_send);
+        return opened;
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::JobOpened{id, fail(error), 0};
       });
 }
 
+// From here on the source yields only what differs from that point of the replica.
+void Performer::compare(Runtime& mine, const State& state, const core::Send& action) {
+  const transfer::HashSecret secret = transfer::HashSecret::random();
+  transfer::HashesRequest about;
+  about.vm = state.vm;
+  about.newest = *action.compare_with;
+  about.block = mine.source->granule();
+  about.secret.assign(secret.bytes.begin(), secret.bytes.end());
+  const auto report = [this, action](const transfer::Compared& so_far) {
+    progress_.report(action.job, action.key.lineage.sequence, so_far.compared, so_far.total);
+  };
+  mine.source = transfer::compare_source(
+      std::move(mine.source), state.disks, secret,
+      transfer::ask_over([this, state, cancel = mine.sending] { return connect(state, cancel); }, about),
+      report);
+}
+
+Result<std::optional<RecoveryPoint>> Performer::try_to_send(Runtime& mine, const State& state,
+                                                            const core::Send& action, uint64_t& sent_bytes) {
+  US_TRY(transfer::Peer * peer, connected_peer(mine, state));
+  US_TRY(transfer::Source * source, opened_source(mine, state));
+  US_TRY(const uint64_t total, source->bytes_to_send({}));
+  US_TRY(const Cursor from, peer->begin({state.vm, action.key, source->granule(), total}));
+  US_TRY(const uint64_t left, source->bytes_to_send(from));
+  transfer::Progress report = [&](uint64_t done, uint64_t) {
+    progress_.report(action.job, action.key.lineage.sequence, total - left + done, total);
+  };
+  if (action.compare_with) {
+    compare(mine, state, action);
+    source = mine.source.get();
+    report = [](uint64_t, uint64_t) {};
+  }
+  US_TRY(const transfer::SendSummary summary,
+         peer->send(*source, from, state.settings.compression_enabled, report, mine.sending));
+  sent_bytes = summary.data_bytes;
+  log_info("transfer", "sent",
+           {{"vm", state.name},
+            {"sequence", action.key.lineage.sequence},
+            {"data_bytes", summary.data_bytes},
+            {"zero_bytes", summary.zero_bytes},
+            {"wire_bytes", summary.wire_bytes}});
+  if (action.key.kind == TransferKind::pass) return std::optional<RecoveryPoint>();
+  if (!mine.travelling) note_machine(mine, state);  // the job outlived the daemon that opened it
+  transfer::FinishRequest finish{state.vm, action.key, action.point, action.type, action.cut, action.keep};
+  if (mine.travelling) {
+    finish.definition = mine.travelling->definition;
+    finish.nvram = mine.travelling->nvram;
+  }
+  US_TRY(RecoveryPoint point, peer->finish(finish));
+  return std::optional<RecoveryPoint>(point);
+}
+
 core::Sent Performer::send(Runtime& mine, const State& state, const core::Send& action) {
   const Now start = ports_.clock.now();
   core::Sent sent{action.id, std::optional<RecoveryPoint>(), 0, {}};
   mine.peer.reset();  // the inventory's may have been idle too long while a slot was waited for
-  const auto attempt = [&]() -> Result<std::optional<RecoveryPoint>> {
-    US_TRY(transfer::Peer * peer, connected_peer(mine, state));
-    US_TRY(transfer::Source * source, opened_source(mine, state));
-    US_TRY(const uint64_t total, source->bytes_to_send({}));
-    US_TRY(const Cursor from, peer->begin({state.vm, action.key, source->granule(), total}));
-    US_TRY(const uint64_t left, source->bytes_to_send(from));
-    const auto report = [&](uint64_t done, uint64_t) {
-      progress_.report(action.job, action.key.lineage.sequence, total - left + done, total);
-    };
-    US_TRY(const transfer::SendSummary summary,
-           peer->send(*source, from, state.settings.compression_enabled, report, mine.sending));
-    sent.bytes = summary.data_bytes;
-    log_info("transfer", "sent",
-             {{"vm", state.name},
-              {"sequence", action.key.lineage.sequence},
-              {"data_bytes", summary.data_bytes},
-              {"zero_bytes", summary.zero_bytes},
-              {"wire_bytes", summary.wire_bytes}});
-    if (action.key.kind == TransferKind::pass) return std::optional<RecoveryPoint>();
-    US_TRY(RecoveryPoint point,
-           peer->finish({state.vm, action.key, action.point, PointType::standard, action.cut}));
-    return std::optional<RecoveryPoint>(point);
-  };
-  sent.point = attempt();
+  sent.point = try_to_send(mine, state, action, sent.bytes);
   sent.took = ports_.clock.now().monotonic - start.monotonic;
   if (!sent.point) {
     log_warning("transfer", "sending ended early",
@@ -253,6 +309,7 @@ void Performer::on(const State& state, const core::StopSending&) {
 // told.
 Status Performer::settle(Runtime& mine, const State& state, const core::Obligations& obligations) {
   mine.source.reset();
+  mine.travelling.reset();
   mine.peer.reset();
   Status first;
   const auto note = [&first](Status status) {
@@ -262,6 +319,8 @@ Status Performer::settle(Runtime& mine, const State& state, const core::Obligati
   if (obligations.end_job) note(ports_.hypervisor.end_job(state.vm));
   for (const std::string& name : obligations.delete_checkpoints)
     note(ports_.hypervisor.delete_checkpoint(state.vm, name));
+  if (obligations.forget_changes) note(ports_.hypervisor.forget_disk_changes(state.vm));
+  if (obligations.lift_hold) note(ports_.hypervisor.lift_hold(state.vm));
   return first;
 }
 

@@ -20,17 +20,26 @@ namespace understudy::performer {
 // whoever ends the receiving: after close() nothing touches the staging any more.
 class StagingSink final : public transfer::Sink {
  public:
-  explicit StagingSink(std::shared_ptr<store::ReplicaStore> store) : store_(std::move(store)) {}
+  // `failed` hears of every error of the store, from the thread that met it.
+  StagingSink(std::shared_ptr<store::ReplicaStore> store, std::function<void(const Error&)> failed)
+      : store_(std::move(store)), failed_(std::move(failed)) {}
   Status write(uint32_t disk, uint64_t offset, ByteView data) override;
   Status zero(uint32_t disk, uint64_t offset, uint64_t length) override;
   Status advance(Cursor cursor) override;
   void close();
   uint64_t bytes() const;
+  // The VM as of the cut that is received, for its publication.
+  void attach(store::Machine machine);
+  store::Machine machine() const;
 
  private:
+  Status told(Status status) const;
+
   mutable std::mutex mutex_;
   std::shared_ptr<store::ReplicaStore> store_;  // null once closed
+  const std::function<void(const Error&)> failed_;
   uint64_t bytes_ = 0;
+  store::Machine machine_;
 };
 
 class Performer {
@@ -54,12 +63,18 @@ class Performer {
   const Progress& progress() const { return progress_; }
 
  private:
+  // What a point says of its VM beside the disks.
+  struct TravellingVm {
+    VmDefinition definition;
+    Bytes nvram;
+  };
   // What belongs to one VM beside its engine. The engine's phases see to it that one task at a time uses the
   // peer and the source; the mutex guards the pointers only.
   struct Runtime {
     std::mutex mutex;
     std::unique_ptr<transfer::Peer> peer;
     std::unique_ptr<transfer::Source> source;
+    std::optional<TravellingVm> travelling;  // as of the open job
     CancelToken sending;
     CancelToken merging;
     std::shared_ptr<store::ReplicaStore> store;
@@ -89,15 +104,26 @@ class Performer {
   void on(const State& state, const core::StopMerging& action);
   void on(const State& state, const core::FailOver& action);
   void on(const State& state, const core::Release& action);
+  void on(const State& state, const core::Revert& action);
   void on(const State& state, const core::ChangePower& action);
 
+  Result<std::unique_ptr<transfer::Peer>> connect(const State& state, const CancelToken& cancel);
   Result<transfer::Peer*> connected_peer(Runtime& runtime, const State& state);
   Result<transfer::Source*> opened_source(Runtime& runtime, const State& state);
   Result<Holdings> ask_replica(Runtime& runtime, const State& state);
+  Result<core::OpenedJob> open_job(Runtime& runtime, const State& state, const core::OpenJob& action,
+                                   uint64_t& bytes_to_send);
+  void note_machine(Runtime& runtime, const State& state);
+  void compare(Runtime& runtime, const State& state, const core::Send& action);
+  Result<std::optional<RecoveryPoint>> try_to_send(Runtime& runtime, const State& state,
+                                                   const core::Send& action, uint64_t& sent_bytes);
   core::Sent send(Runtime& runtime, const State& state, const core::Send& action);
   Status settle(Runtime& runtime, const State& state, const core::Obligations& obligations);
   Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action,
-                                                   const Uuid& vm);
+                                                   const State& state);
+  Result<RecoveryPoint> publish(Runtime& runtime, const State& state, const core::Publish& action);
+  Status fail_over(const State& state, const core::FailOver& action);
+  core::Reverted revert(const State& state, const core::Revert& action);
 
   Ports ports_;
   Post post_;

@@ -1,20 +1,32 @@
 // The replica side of the performer: store, hold and domain.
 #include "base/log.h"
+#include "model/codec.h"
 #include "performer/performer.h"
 
 namespace understudy::performer {
 namespace {
 
-store::ReplicaIdentity identity_of(const core::PrepareReplica& action, const Uuid& vm) {
-  return {vm, action.definition.name, action.lineage.set, action.lineage.generation, action.disks};
+constexpr Duration kSetAsideKept = Duration::seconds(24 * 3600);  // a revert may turn out to be wrong
+
+store::ReplicaIdentity identity_of(const core::PrepareReplica& action, const core::State& state) {
+  return {state.vm,     action.definition.name, action.lineage.set,    action.lineage.generation,
+          action.disks, state.primary_name,     encode(state.settings)};
 }
 
-core::ReplicaRequest request_of(const core::PrepareReplica& action, const store::ReplicaStore& store) {
+std::vector<std::string> active_paths(const store::ReplicaStore& store) {
+  std::vector<std::string> paths;
+  for (uint32_t disk = 0; disk < store.identity().disks.size(); ++disk)
+    paths.push_back(store.active_path(disk));
+  return paths;
+}
+
+core::ReplicaRequest request_of(const VmDefinition& definition, const store::ReplicaStore& store,
+                                Bytes nvram) {
   core::ReplicaRequest request;
-  request.definition = action.definition;
+  request.definition = definition;
   request.store_directory = store.directory();
-  for (uint32_t disk = 0; disk < action.disks.size(); ++disk)
-    request.disk_paths.push_back(store.active_path(disk));
+  request.disk_paths = active_paths(store);
+  request.nvram = std::move(nvram);
   return request;
 }
 
@@ -25,10 +37,29 @@ std::string hold_reason(const std::string& name) {
 
 }  // namespace
 
+void Performer::adopt(const State& state) {
+  if (!core::is_replica(state.phase) || state.phase == core::Phase::preparing) return;
+  const bool may_start = state.phase == core::Phase::releasing || state.phase == core::Phase::failed_over;
+  if (!may_start) {
+    // Whatever became of the folder of holds.
+    if (const Status held = ports_.hypervisor.hold(state.vm, hold_reason(state.name)); !held)
+      log_error("performer", "a replica is not held", {{"vm", state.name}, {"error", held.error().text()}});
+  }
+  const RuntimePtr mine = runtime(state.vm);
+  auto opened = store::ReplicaStore::open(ports_.files, state.directory);
+  const std::lock_guard lock(mine->mutex);
+  if (opened) {
+    mine->store = std::move(*opened);
+    return;
+  }
+  log_error("store", "a replica cannot be opened", {{"vm", state.name}, {"error", opened.error().text()}});
+  mine->store_error = opened.error();
+}
+
 // Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced
 // as long as it holds no point.
 Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const core::PrepareReplica& action,
-                                                            const Uuid& vm) {
+                                                            const State& state) {
   std::shared_ptr<store::ReplicaStore> store;
   US_TRY(const bool there, ports_.files.exists(action.directory));
   if (there) {
@@ -46,16 +77,16 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
     }
   }
   if (store == nullptr) {
-    US_TRY(store, store::ReplicaStore::create(ports_.files, action.directory, identity_of(action, vm)));
+    US_TRY(store, store::ReplicaStore::create(ports_.files, action.directory, identity_of(action, state)));
   }
-  const core::ReplicaRequest request = request_of(action, *store);
+  const core::ReplicaRequest request = request_of(action.definition, *store, {});
   auto warnings = ports_.hypervisor.check_replica(request);
   Status done;
   if (!warnings)
     done = fail(warnings.error());
   else
     done = ports_.hypervisor.define_replica(request);
-  if (done) done = ports_.hypervisor.hold(vm, hold_reason(action.definition.name));
+  if (done) done = ports_.hypervisor.hold(state.vm, hold_reason(action.definition.name));
   if (!done) {
     const Status removed = store->destroy();
     if (!removed)
@@ -73,8 +104,8 @@ void Performer::on(const State& state, const core::PrepareReplica& action) {
   const RuntimePtr mine = runtime(state.vm);
   run(
       workers_, state.vm,
-      [this, mine, vm = state.vm, action]() -> core::Event {
-        return core::PreparedReplica{action.id, prepare_replica(*mine, action, vm)};
+      [this, mine, state, action]() -> core::Event {
+        return core::PreparedReplica{action.id, prepare_replica(*mine, action, state)};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::PreparedReplica{id, fail(error)};
@@ -97,7 +128,8 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
         auto cursor = (*store)->begin(action.key, action.granule);
         if (!cursor) return core::StagingOpened{action.id, fail(cursor.error())};
         const std::lock_guard lock(mine->mutex);
-        mine->sink = std::make_shared<StagingSink>(*store);
+        mine->sink = std::make_shared<StagingSink>(
+            *store, [this, vm](const Error& error) { post_(vm, core::ReceiveFailed{error}); });
         return core::StagingOpened{action.id, *cursor};
       },
       [id = action.id](const Error& error) -> core::Event {
@@ -105,16 +137,33 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
       });
 }
 
+Result<RecoveryPoint> Performer::publish(Runtime& mine, const State& state, const core::Publish& action) {
+  US_TRY(const std::shared_ptr<store::ReplicaStore> store, replica_store(state.vm));
+  store::PointRequest request{action.key, action.point,    action.type,
+                              action.cut, action.received, action.keep};
+  {
+    const std::lock_guard lock(mine.mutex);
+    if (mine.sink) {
+      store::Machine machine = mine.sink->machine();
+      request.definition = std::move(machine.definition);
+      request.nvram = std::move(machine.nvram);
+    }
+  }
+  US_TRY(const RecoveryPoint point, store->finish(request, {state.settings.recovery_history}));
+  if (const Status dropped = store->drop_set_aside({action.received.us - kSetAsideKept.us}); !dropped)
+    log_warning("store", "what a revert set aside stays", {{"error", dropped.error().text()}});
+  return point;
+}
+
 void Performer::on(const State& state, const core::Publish& action) {
+  const RuntimePtr mine = runtime(state.vm);
   run(
       workers_, state.vm,
-      [this, vm = state.vm, action]() -> core::Event {
-        const auto store = replica_store(vm);
-        if (!store) return core::Published{action.id, fail(store.error()), false};
-        auto point = (*store)->finish({action.key, action.point, action.type, action.cut, action.received},
-                                      store::Retention());
+      [this, mine, state, action]() -> core::Event {
+        auto point = publish(*mine, state, action);
         if (!point) return core::Published{action.id, fail(point.error()), false};
-        return core::Published{action.id, *point, (*store)->merge_due()};
+        const auto store = replica_store(state.vm);
+        return core::Published{action.id, *point, store && (*store)->merge_due()};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::Published{id, fail(error), false};
@@ -176,24 +225,54 @@ void Performer::on(const State& state, const core::StopMerging&) {
   mine->merging.cancel();
 }
 
+// What can fail without a trace comes first: libvirt says who QEMU is, and takes the VM as it was at the
+// point. A failover that cannot be completed gives its generation up, so that the replica goes on receiving.
+Status Performer::fail_over(const State& state, const core::FailOver& action) {
+  US_TRY(const std::shared_ptr<store::ReplicaStore> store, replica_store(state.vm));
+  US_CHECK(ports_.give_to_guest({}));
+  US_TRY(store::Machine machine, store->machine(action.point));
+  if (!machine.definition.empty()) {
+    US_TRY(const VmDefinition definition, decode<VmDefinition>(machine.definition));
+    US_CHECK(ports_.hypervisor.define_replica(request_of(definition, *store, std::move(machine.nvram))));
+  }
+  Status done = store->fail_over(action.point, action.generation);
+  if (done) done = ports_.give_to_guest(active_paths(*store));
+  if (done) return {};
+  if (const Status undone = store->revert(ports_.clock.now().wall); !undone)
+    log_error("store", "a failover that failed cannot be undone",
+              {{"vm", state.name}, {"error", undone.error().text()}});
+  return done;
+}
+
 void Performer::on(const State& state, const core::FailOver& action) {
   run(
       workers_, state.vm,
-      [this, vm = state.vm, action]() -> core::Event {
-        const auto store = replica_store(vm);
-        if (!store) return core::FailedOver{action.id, fail(store.error())};
-        // What only libvirt knows is asked before the store changes: a failover that cannot be completed must
-        // leave the replica able to receive.
-        Status done = ports_.give_to_guest({});
-        if (done) done = (*store)->fail_over(action.point, action.generation);
-        std::vector<std::string> paths;
-        for (uint32_t disk = 0; disk < (*store)->identity().disks.size(); ++disk)
-          paths.push_back((*store)->active_path(disk));
-        if (done) done = ports_.give_to_guest(paths);
-        return core::FailedOver{action.id, done};
+      [this, state, action]() -> core::Event {
+        return core::FailedOver{action.id, fail_over(state, action)};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::FailedOver{id, fail(error)};
+      });
+}
+
+// Held first: from the moment the generation is given up nobody may start what the guest wrote.
+core::Reverted Performer::revert(const State& state, const core::Revert& action) {
+  core::Reverted reverted{action.id, {}, {}, {}};
+  const auto store = replica_store(state.vm);
+  reverted.status = store ? ports_.hypervisor.hold(state.vm, hold_reason(state.name)) : fail(store.error());
+  if (reverted.status) reverted.status = ports_.hypervisor.remove_managed_save(state.vm);
+  if (reverted.status) reverted.status = (*store)->revert(ports_.clock.now().wall);
+  if (!store) return reverted;
+  reverted.failed_over = (*store)->failed_over();
+  reverted.newest = (*store)->newest();
+  return reverted;
+}
+
+void Performer::on(const State& state, const core::Revert& action) {
+  run(
+      workers_, state.vm, [this, state, action]() -> core::Event { return revert(state, action); },
+      [id = action.id](const Error& error) -> core::Event {
+        return core::Reverted{id, fail(error), {}, {}};
       });
 }
 

@@ -79,9 +79,9 @@ void most_current_snapshot(Host&, const VmView& view, Instances& out) {
 }
 
 void last_applied_snapshot(Host&, const VmView& view, Instances& out) {
-  if (failed_over_type(view.state) == PointType::none) return;
-  out.push_back(link("Msvm_LastAppliedSnapshot", {"Antecedent", settings_path(view.state.failover->point)},
-                     {"Dependent", vm_path(view.vm.id)}));
+  if (const RecoveryPoint* point = applied_point(view))
+    out.push_back(link("Msvm_LastAppliedSnapshot", {"Antecedent", settings_path(point->id)},
+                       {"Dependent", vm_path(view.vm.id)}));
 }
 
 void affected_by_job(Host&, const VmView& view, Instances& out) {

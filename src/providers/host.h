@@ -12,14 +12,22 @@
 
 namespace understudy::providers {
 
+// What a VM wrote after a failover that was reverted since, kept by the replica's store for a while.
+struct SetAsideView {
+  uint64_t generation = 0;  // of the failover
+  Wall since;
+  uint64_t bytes = 0;
+};
+
 // One VM as the hypervisor lists it, with its engine's state (phase none when there is no relationship) and,
-// on a replica, the recovery points its store lists. `listed` is false for a VM that only the engine knows.
+// on a replica, what its store lists. `listed` is false for a VM that only the engine knows.
 struct VmView {
   core::VmSummary vm;
   bool listed = true;
   core::State state;
   core::Health health;
-  std::vector<RecoveryPoint> points;  // oldest first
+  std::vector<RecoveryPoint> points;    // oldest first
+  std::vector<SetAsideView> set_aside;  // oldest first
 };
 
 // A method that was accepted: done (no job), or the job's id (ReturnValue 4096).
@@ -46,6 +54,11 @@ class Host {
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
   virtual MethodResult start_replication(const Uuid& vm) = 0;
   virtual MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) = 0;
+  virtual MethodResult revert_failover(const Uuid& vm) = 0;
+  // `requested` is 1, 2, 3, 4, 7 or 9; whether it is possible now is the engine's to say.
+  virtual MethodResult request_replication_state(const Uuid& vm, uint16_t requested) = 0;
+  virtual MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) = 0;  // none: now
+  virtual MethodResult create_point(const Uuid& vm, bool application_consistent) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -14,16 +14,28 @@ void system_of_host(Host& host, Instances& out) {
   out.push_back(std::move(i));
 }
 
-void service_of_host(Host& host, Instances& out) {
+namespace {
+
+cim::Instance service(Host& host, const char* class_name, const char* title) {
   const bool listening = host.listening();
-  cim::Instance i = with_defaults("Msvm_ReplicationService");
-  i.set("SystemName", host.name()).set("ElementName", "Hyper-V Replica Service").set("RequestedState", 12U);
+  cim::Instance i = with_defaults(class_name);
+  i.set("SystemName", host.name()).set("ElementName", title).set("RequestedState", 12U);
   i.set("OperationalStatus", std::vector<cim::Value::Scalar>{uint64_t{listening ? 2U : 6U}});
   i.set("StatusDescriptions",
         array_of({listening ? "The service is running normally"
                             : "The listener for replication does not run as the settings say"}));
   i.set("Status", listening ? "OK" : "Error");
-  out.push_back(std::move(i));
+  return i;
+}
+
+}  // namespace
+
+void service_of_host(Host& host, Instances& out) {
+  out.push_back(service(host, "Msvm_ReplicationService", "Hyper-V Replica Service"));
+}
+
+void own_service_of_host(Host& host, Instances& out) {
+  out.push_back(service(host, "Understudy_ReplicationService", "Understudy Replication Service"));
 }
 
 void service_settings_of_host(Host& host, Instances& out) {

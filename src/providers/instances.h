@@ -19,12 +19,17 @@ cim::Value array_of(const std::vector<std::string>& texts);  // NULL when empty
 // The disks of a VM as far as they are known: the replicated ones, or those of its definition.
 std::vector<DiskGeometry> known_disks(const VmView& view);
 PointType failed_over_type(const core::State& state);  // none but after a failover
+// The point that the VM is failed over to; null when it is not, or when that point is listed no longer.
+const RecoveryPoint* applied_point(const VmView& view);
+// Receipt of the newest application-consistent point that is listed; never when there is none.
+Wall last_application_consistent(const VmView& view);
 cim::Instance disk_instance(const Uuid& vm, const DiskGeometry& disk);
 cim::Instance error_instance(const Error& error, const cim::ObjectPath& source);  // Msvm_Error
 
 // --- of the host (host_instances.cc) ---
 void system_of_host(Host& host, Instances& out);
 void service_of_host(Host& host, Instances& out);
+void own_service_of_host(Host& host, Instances& out);  // Understudy_ReplicationService
 void service_settings_of_host(Host& host, Instances& out);
 void authorizations_of_host(Host& host, Instances& out);
 void provider_of_host(Host& host, Instances& out);
@@ -36,8 +41,9 @@ void disks(Host& host, const VmView& view, Instances& out);
 void relationship(Host& host, const VmView& view, Instances& out);
 void replication_settings(Host& host, const VmView& view, Instances& out);
 void jobs(Host& host, const VmView& view, Instances& out);
-void status(Host& host, const VmView& view, Instances& out);       // Understudy_ReplicationStatus
-void job_details(Host& host, const VmView& view, Instances& out);  // Understudy_ConcreteJobDetail
+void status(Host& host, const VmView& view, Instances& out);           // Understudy_ReplicationStatus
+void recovery_points(Host& host, const VmView& view, Instances& out);  // Understudy_RecoveryPoint
+void job_details(Host& host, const VmView& view, Instances& out);      // Understudy_ConcreteJobDetail
 
 // --- links (associations.cc) ---
 void hosted_service(Host& host, Instances& out);

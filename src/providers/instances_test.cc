@@ -31,7 +31,7 @@ TEST_F(ProvidersTest, EveryInstanceFitsItsClass) {
       EXPECT_TRUE(status) << item.path.text() << ": " << (status ? "" : status.error().text());
     }
   }
-  EXPECT_EQ(classes.size(), 21U);  // all but LastAppliedSnapshot, which needs a failover
+  EXPECT_EQ(classes.size(), 23U);  // all but LastAppliedSnapshot, which needs a failover
 }
 
 TEST_F(ProvidersTest, EveryLinkLeadsToObjectsThatExist) {
@@ -151,6 +151,48 @@ TEST_F(ProvidersTest, RecoveryPointsAreListedOldestFirst) {
   EXPECT_THAT(texts(newest, "InstanceID"), ElementsAre(settings_id(kNewPoint)));
 }
 
+TEST_F(ProvidersTest, RecoveryPointsSayWhatTheyAreAndWhyTheyStay) {
+  auto& points = host_.views[2].points;
+  points[0].type = PointType::application_consistent;
+  points[0].keep = PointKeep::on_demand;
+  const auto settings = query("SELECT * FROM Msvm_VirtualSystemSettingData WHERE CreationTime IS NOT NULL");
+  ASSERT_EQ(settings.size(), 2U);
+  EXPECT_EQ(settings[0].instance.get("ElementName").text(), "web - (2025-12-17T08:55:22.000000Z)");
+  EXPECT_EQ(settings[0].instance.get("VirtualSystemType").text(),
+            "Microsoft:Hyper-V:Snapshot:Replica:ApplicationConsistent");
+  EXPECT_EQ(std::get<std::string>(settings[0].instance.get("Notes").array()->at(0)),
+            "Kept because it was asked for");
+  EXPECT_TRUE(settings[1].instance.get("Notes").null());
+
+  const auto ours = enumerate("Understudy_RecoveryPoint");
+  ASSERT_EQ(ours.size(), 2U);
+  const cim::Instance& old = ours[0].instance;
+  EXPECT_EQ(old.get("InstanceID").text(), settings_id(kOldPoint));
+  EXPECT_EQ(old.get("VirtualSystemIdentifier").text(), kReplica.upper());
+  EXPECT_EQ(old.get("PointID").text(), kOldPoint.lower());
+  EXPECT_EQ(old.get("PointType").number(), 2U);
+  EXPECT_EQ(old.get("PointTypeText").text(), "Application consistent");
+  EXPECT_EQ(old.get("Keep").number(), 2U);
+  EXPECT_EQ(old.get("KeepText").text(), "On demand");
+  EXPECT_EQ(old.get("CutTime").datetime(), cim::DateTime::at(ago(3600)));
+  EXPECT_EQ(old.get("AgeSeconds").number(), 3600U);
+  EXPECT_EQ(old.get("Bytes").number(), 5U);
+  EXPECT_EQ(old.get("Newest").boolean(), false);
+  EXPECT_EQ(ours[1].instance.get("Newest").boolean(), true);
+  EXPECT_EQ(ours[1].instance.get("FailedOver").boolean(), false);
+
+  const auto times = cim::DateTime::at(ago(3590));
+  EXPECT_EQ(associated(vm_path(kReplica), "Msvm_ReplicationRelationship")
+                .get("LastApplicationConsistentReplicationTime")
+                .datetime(),
+            times);
+  EXPECT_EQ(query("SELECT * FROM Msvm_ComputerSystem WHERE ElementName = 'web'")
+                .at(0)
+                .instance.get("LastApplicationConsistentReplicationTime")
+                .datetime(),
+            times);
+}
+
 TEST_F(ProvidersTest, AFailedOverReplicaNamesItsPoint) {
   core::State& s = host_.views[2].state;
   s.phase = core::Phase::failed_over;
@@ -161,6 +203,22 @@ TEST_F(ProvidersTest, AFailedOverReplicaNamesItsPoint) {
   const auto relation = associated(vm_path(kReplica), "Msvm_ReplicationRelationship");
   EXPECT_EQ(relation.get("ReplicationState").number(), 5U);
   EXPECT_EQ(relation.get("FailedOverReplicationType").number(), 3U);
+
+  s.failover->point = kOldPoint;
+  const auto older =
+      query("REFERENCES OF {" + vm_path(kReplica).text() + "} WHERE ResultClass = Msvm_LastAppliedSnapshot");
+  ASSERT_EQ(older.size(), 1U);
+  EXPECT_EQ(older[0].instance.get("Antecedent").path()->text(),
+            instance_path("Msvm_VirtualSystemSettingData", settings_id(kOldPoint)).text());
+  EXPECT_EQ(older[0].instance.get("Dependent").path()->text(), vm_path(kReplica).text());
+  EXPECT_THAT(texts(query("SELECT * FROM Understudy_RecoveryPoint WHERE FailedOver = TRUE"), "PointID"),
+              ElementsAre(kOldPoint.lower()));
+  const auto parent =
+      query("SELECT * FROM Msvm_VirtualSystemSettingData WHERE InstanceID = '" + settings_id(kReplica) + "'");
+  EXPECT_THAT(parent.at(0).instance.get("Parent").text().value_or(""), testing::HasSubstr(kOldPoint.upper()));
+
+  host_.views[2].points.erase(host_.views[2].points.begin());  // no link to what is not listed
+  EXPECT_EQ(enumerate("Msvm_LastAppliedSnapshot").size(), 0U);
 }
 
 TEST_F(ProvidersTest, JobsShowTheirProgressAndTheirError) {
@@ -210,6 +268,31 @@ TEST_F(ProvidersTest, StatusGivesHealthWithCauseAndNextStep) {
   EXPECT_EQ(s.get("TransferredBytes").number(), 12345U);
   EXPECT_TRUE(s.get("RecoveryPointAgeSeconds").null());
   EXPECT_EQ(s.get("Warnings").array()->size(), 1U);
+}
+
+TEST_F(ProvidersTest, StatusTellsWhatIsSetAside) {
+  const auto status = [&] {
+    return query("SELECT * FROM Understudy_ReplicationStatus WHERE ElementName = 'web'").at(0).instance;
+  };
+  EXPECT_TRUE(status().get("SetAsideGenerations").null());
+  host_.views[2].set_aside = {{4, ago(7200), 4096}, {6, ago(60), 512}};
+  const cim::Instance s = status();
+  const auto elements = [&s](const char* property) {
+    std::vector<std::string> found;
+    for (const cim::Value::Scalar& one : *s.get(property).array()) found.push_back(cim::scalar_text(one));
+    return found;
+  };
+  EXPECT_THAT(elements("SetAsideGenerations"), ElementsAre("4", "6"));
+  EXPECT_THAT(elements("SetAsideSince"),
+              ElementsAre("20251217075522.000000+000", "20251217095422.000000+000"));
+  EXPECT_THAT(elements("SetAsideBytes"), ElementsAre("4096", "512"));
+}
+
+TEST_F(ProvidersTest, AJobOfOurOwnHasAName) {
+  host_.views[1].state.jobs[1].type = JobType::create_point;
+  const auto items = query("SELECT * FROM Msvm_ConcreteJob WHERE JobType = 32769");
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_EQ(items[0].instance.get("Caption").text(), "Create Recovery Point");
 }
 
 TEST_F(ProvidersTest, ServiceSaysWhenItsListenerDoesNotRun) {

@@ -12,6 +12,10 @@ namespace {
 // CIM_ConcreteJob and CIM_EnabledLogicalElement have their own small set.
 constexpr uint32_t kNotSupported = 1;
 
+tl::unexpected<Error> invalid_parameter(std::string what, std::string hint = {}) {
+  return fail(ErrorCode::invalid_parameter, std::move(what), std::move(hint));
+}
+
 bool in_value_map(std::string_view class_name, std::string_view method, std::string_view parameter,
                   uint64_t number) {
   const cim::ParameterDecl* decl = cim::find_class(class_name)->method(method)->parameter(parameter);
@@ -32,7 +36,86 @@ std::optional<Error> error_of_job(const Call& call) {
   return std::nullopt;
 }
 
+// One of those that the method's value map has.
+Result<uint64_t> requested_state(const Call& call) {
+  const auto state = call.parameters.get("RequestedState").number();
+  if (!state) return invalid_parameter("RequestedState is missing");
+  if (!in_value_map(call.target.class_name, call.method, "RequestedState", *state))
+    return invalid_parameter("RequestedState " + std::to_string(*state) + " is not known");
+  return *state;
+}
+
+Result<Uuid> target_vm(const Call& call) {
+  const auto name = call.target_instance.get("Name").text().value_or("");
+  auto vm = Uuid::parse(name);
+  if (!vm)
+    return fail(ErrorCode::not_supported,
+                "'" + name + "' is the host: " + std::string(call.method) + " is for VMs");
+  return vm;
+}
+
+Result<cim::InvokeResult> request_power(const Call& call) {
+  US_TRY(const uint64_t state, requested_state(call));
+  US_TRY(const Uuid vm, target_vm(call));
+  if (state != 2 && state != 3)
+    return fail(ErrorCode::not_supported, "RequestedState " + std::to_string(state) +
+                                              " is not supported: 2 (start) and 3 (turn off) are");
+  return answer(call.host.request_power(vm, state == 2));
+}
+
+// ReplicationRelationship may be left out: it is the VM's only one, or it is refused.
+Result<cim::InvokeResult> request_replication_state(const Call& call) {
+  std::optional<std::string> relationship;
+  if (!call.parameters.get("ReplicationRelationship").text().value_or("").empty()) {
+    US_TRY(const cim::Instance given, embedded(call, "ReplicationRelationship"));
+    relationship = given.get("InstanceID").text().value_or("");
+  }
+  US_TRY(const uint64_t state, requested_state(call));
+  US_TRY(const Uuid vm, target_vm(call));
+  if (relationship) {
+    const auto number = relationship_number(vm, *relationship);
+    if (!number)
+      return invalid_parameter(
+          "ReplicationRelationship '" + relationship->substr(0, 128) + "' is no relationship of this VM",
+          "its InstanceID is " + relationship_id(vm));
+    if (*number != 0)
+      return invalid_parameter("this VM has no extended relationship (" + relationship->substr(0, 128) + ")",
+                               "leave ReplicationRelationship out");
+  }
+  return answer(call.host.request_replication_state(vm, static_cast<uint16_t>(state)));
+}
+
 }  // namespace
+
+Result<cim::Instance> embedded(const Call& call, std::string_view parameter) {
+  const cim::MethodDecl& method = *cim::find_class(call.target.class_name)->method(call.method);
+  const auto text = call.parameters.get(parameter).text();
+  if (!text) return invalid_parameter(std::string(parameter) + " is missing");
+  auto instance = cim::parse_embedded(call.parse_xml, *text, method.parameter(parameter)->embedded_class);
+  if (!instance) return fail(instance.error().context(parameter));
+  return instance;
+}
+
+Result<Uuid> vm_argument(const Call& call) {
+  const auto path = call.parameters.get("ComputerSystem").path();
+  if (!path) return invalid_parameter("ComputerSystem is missing");
+  const auto name = path->keys.find("Name");
+  if (!cim::is_a("Msvm_ComputerSystem", path->class_name) || name == path->keys.end())
+    return invalid_parameter("ComputerSystem is no path of an Msvm_ComputerSystem");
+  if (cim::same_name(name->second, call.host.name()))
+    return fail(ErrorCode::not_supported, "ComputerSystem names the host '" + name->second + "' and no VM");
+  const auto id = Uuid::parse(name->second);
+  if (!id)
+    return invalid_parameter("ComputerSystem names '" + name->second.substr(0, 64) + "', which is no GUID");
+  return *id;
+}
+
+Result<VmView> view_of(const Call& call, const Uuid& vm) {
+  auto view = call.host.vm(vm);
+  if (!view && view.error().code() == ErrorCode::not_found)
+    return invalid_parameter("there is no VM " + vm.upper() + " on this host", view.error().hint());
+  return view;
+}
 
 Result<cim::InvokeResult> answer(MethodResult result) {
   if (!result) return fail(std::move(result).error());
@@ -53,20 +136,10 @@ Result<cim::InvokeResult> not_supported(const Call& call) {
 }
 
 Result<cim::InvokeResult> system_methods(const Call& call) {
-  if (call.method != "RequestStateChange") return not_supported(call);
-  const auto state = call.parameters.get("RequestedState").number();
-  if (!state || !in_value_map(call.target.class_name, call.method, "RequestedState", *state))
-    return fail(ErrorCode::invalid_parameter,
-                state ? "RequestedState " + std::to_string(*state) + " is not known"
-                      : std::string("RequestedState is missing"));
-  const auto name = call.target_instance.get("Name").text().value_or("");
-  const auto vm = Uuid::parse(name);
-  if (!vm)
-    return fail(ErrorCode::not_supported, "'" + name + "' is the host: it is not switched on or off here");
-  if (*state != 2 && *state != 3)
-    return fail(ErrorCode::not_supported, "RequestedState " + std::to_string(*state) +
-                                              " is not supported: 2 (start) and 3 (turn off) are");
-  return answer(call.host.request_power(*vm, *state == 2));
+  if (call.method == "RequestStateChange") return request_power(call);
+  if (call.method == "RequestReplicationStateChange" || call.method == "RequestReplicationStateChangeEx")
+    return request_replication_state(call);
+  return not_supported(call);
 }
 
 Result<cim::InvokeResult> job_methods(const Call& call) {

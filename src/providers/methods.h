@@ -21,9 +21,17 @@ struct Call {
 };
 using Methods = Result<cim::InvokeResult> (*)(const Call& call);
 
-Result<cim::InvokeResult> service_methods(const Call& call);  // Msvm_ReplicationService
-Result<cim::InvokeResult> system_methods(const Call& call);   // Msvm_ComputerSystem
-Result<cim::InvokeResult> job_methods(const Call& call);      // Msvm_ConcreteJob
+Result<cim::InvokeResult> service_methods(const Call& call);      // Msvm_ReplicationService
+Result<cim::InvokeResult> own_service_methods(const Call& call);  // Understudy_ReplicationService
+Result<cim::InvokeResult> system_methods(const Call& call);       // Msvm_ComputerSystem
+Result<cim::InvokeResult> job_methods(const Call& call);          // Msvm_ConcreteJob
+
+// A parameter that carries an embedded instance, of the class that the schema declares.
+Result<cim::Instance> embedded(const Call& call, std::string_view parameter);
+// The VM of the ComputerSystem parameter, before it is looked up: not missing, no other class, not the host.
+Result<Uuid> vm_argument(const Call& call);
+// invalid_parameter when this host has no such VM.
+Result<VmView> view_of(const Call& call, const Uuid& vm);
 
 // ReturnValue 0, or 4096 with the job.
 Result<cim::InvokeResult> answer(MethodResult result);

@@ -9,11 +9,6 @@ namespace {
 
 constexpr const char* kThumbprint = "ab12";
 
-cim::Instance input(std::initializer_list<std::pair<const char*, cim::Value>> parameters) {
-  cim::Instance in("INPUT");
-  for (const auto& [name, value] : parameters) in.set(name, value);
-  return in;
-}
 cim::Instance changed(cim::Instance instance, const char* property, cim::Value value) {
   instance.set(property, std::move(value));
   return instance;
@@ -134,6 +129,7 @@ TEST_F(Methods, CreateChecksRanges) {
   EXPECT_EQ(create_with("ReplicationInterval", 60U).return_value, 32773U);
   EXPECT_EQ(create_with("ReplicationInterval", 901U).return_value, 32773U);
   EXPECT_EQ(create_with("RecoveryHistory", 25U).return_value, 32773U);
+  EXPECT_EQ(create_with("RecoveryHistory", 24U).return_value, 4096U);
   EXPECT_EQ(create_with("ApplicationConsistentSnapshotInterval", 13U).return_value, 32773U);
   EXPECT_EQ(create_with("RecoveryConnectionPoint", "").return_value, 32773U);
   EXPECT_EQ(create_with("RecoveryConnectionPoint", "a host").return_value, 32773U);
@@ -143,6 +139,37 @@ TEST_F(Methods, CreateChecksRanges) {
   EXPECT_EQ(create_with("AutoResynchronizeIntervalStart", cim::DateTime::at(kNow)).return_value, 32773U);
   EXPECT_EQ(create_with("ReplicationProvider", "Msvm_ReplicationProvider.InstanceID=\"x\"").return_value,
             32770U);
+}
+
+TEST_F(Methods, CreateWantsHistoryForApplicationConsistentPoints) {
+  const auto create_hours = [&](unsigned history, unsigned interval) {
+    settings_.set("RecoveryHistory", history);
+    return create_with("ApplicationConsistentSnapshotInterval", interval);
+  };
+  EXPECT_EQ(create_hours(0, 0).return_value, 4096U);
+  EXPECT_EQ(create_hours(12, 12).return_value, 4096U);
+  EXPECT_EQ(host_.created.application_consistent_interval, 12U);
+  EXPECT_EQ(create_hours(24, 1).return_value, 4096U);
+  EXPECT_EQ(create_hours(0, 1).return_value, 32773U);
+  const auto refused = create_hours(3, 4);
+  EXPECT_EQ(refused.return_value, 32773U);
+  ASSERT_TRUE(refused.error);
+  EXPECT_NE(refused.error->message().find("4 hours and RecoveryHistory keeps points for 3"),
+            std::string::npos);
+  EXPECT_EQ(refused.error->hint(), "give a RecoveryHistory of at least 4");
+}
+
+TEST_F(Methods, CreateTakesTheWindowOfResynchronizationAsGiven) {
+  settings_.set("AutoResynchronizeEnabled", true);
+  settings_.set("AutoResynchronizeIntervalStart", cim::DateTime::length(Duration{}));
+  EXPECT_EQ(create_with("AutoResynchronizeIntervalEnd", cim::DateTime::length(Duration{})).return_value,
+            4096U);
+  EXPECT_TRUE(host_.created.auto_resynchronize_enabled);
+  EXPECT_EQ(host_.created.auto_resynchronize_start, 0U);
+  EXPECT_EQ(host_.created.auto_resynchronize_end, 0U);
+  EXPECT_EQ(create_with("AutoResynchronizeIntervalEnd", cim::DateTime::length(Duration::seconds(86400)))
+                .return_value,
+            32773U);
 }
 
 TEST_F(Methods, KerberosIsRefusedWithTheReason) {
@@ -283,8 +310,25 @@ TEST_F(Methods, FailoverTakesAPointOfThisVmOnly) {
   };
   EXPECT_EQ(failover(point(kOldPoint)).return_value, 4096U);
   EXPECT_EQ(host_.last_call, "failover " + kReplica.lower() + " to " + kOldPoint.lower());
-  EXPECT_EQ(failover(point(kReplica)).return_value, 32773U);  // the VM's own settings
-  EXPECT_EQ(failover(point(kOldPoint), vm_path(kPrimary)).return_value, 32773U);
+  EXPECT_EQ(failover(point(kReplica)).return_value, 32773U);                      // the VM's own settings
+  EXPECT_EQ(failover(point(kOldPoint), vm_path(kPrimary)).return_value, 32773U);  // a point of another VM
+  EXPECT_EQ(failover(point(kJob)).return_value, 32773U);                          // of nobody
+  for (const std::string& malformed :
+       {std::string(), kOldPoint.upper(), "Microsoft:" + kOldPoint.upper().substr(1),
+        settings_id(kOldPoint) + "\\0", "Microsoft:{" + kOldPoint.upper() + "}"})
+    EXPECT_EQ(failover(instance_path("Msvm_VirtualSystemSettingData", malformed)).return_value, 32773U)
+        << malformed;
+  EXPECT_EQ(failover(cim::ObjectPath{"Msvm_VirtualSystemSettingData", {{"Name", settings_id(kOldPoint)}}})
+                .return_value,
+            32773U);
+  EXPECT_EQ(failover(instance_path("CIM_VirtualSystemSettingData", settings_id(kOldPoint))).return_value,
+            4096U);
+  for (const char* other : {"Msvm_ReplicationSettingData", "Msvm_ComputerSystem", "Understudy_RecoveryPoint"})
+    EXPECT_EQ(failover(instance_path(other, settings_id(kOldPoint))).return_value, 32773U) << other;
+  host_.last_call = "";
+  host_.views[2].points.erase(host_.views[2].points.begin());
+  EXPECT_EQ(failover(point(kOldPoint)).return_value, 32773U);  // it was one, and went by retention
+  EXPECT_EQ(host_.last_call, "");
   EXPECT_EQ(failover(instance_path("Msvm_ReplicationSettingData", settings_id(kOldPoint) + "\\HVR\\0"))
                 .return_value,
             32773U);
@@ -294,7 +338,7 @@ TEST_F(Methods, FailoverTakesAPointOfThisVmOnly) {
 }
 
 TEST_F(Methods, WhatIsNotThereYetSaysSo) {
-  EXPECT_EQ(call("RevertFailover", input({{"ComputerSystem", vm_path(kReplica)}})).return_value, 32770U);
+  EXPECT_EQ(call("CommitFailover", input({{"ComputerSystem", vm_path(kReplica)}})).return_value, 32770U);
   EXPECT_EQ(call("GetSystemCertificates", input({})).return_value, 32770U);
   EXPECT_EQ(call("StartService", input({})).return_value, 1U);
   EXPECT_EQ(call("StopService", input({})).return_value, 1U);
@@ -316,9 +360,7 @@ TEST_F(Methods, VmsAreSwitchedOnAndOff) {
   EXPECT_EQ(request(vm_path(kRunning), 5U), 32773U);
   EXPECT_EQ(request(vm_path(kRunning), {}), 32773U);
   EXPECT_EQ(request(system_path("hosta.example"), 2U), 32770U);
-  EXPECT_EQ(invoke(vm_path(kRunning), "RequestReplicationStateChange", input({{"RequestedState", 7U}}))
-                .return_value,
-            32770U);
+  EXPECT_EQ(invoke(vm_path(kRunning), "InjectNonMaskableInterrupt", input({})).return_value, 32770U);
   host_.verdict.error =
       Error(ErrorCode::invalid_state, "it is a replica and held", "understudy failover web");
   EXPECT_EQ(request(vm_path(kReplica), 2U), 32775U);
@@ -341,6 +383,149 @@ TEST_F(Methods, AJobTellsItsErrorAndCannotBeCancelled) {
   EXPECT_TRUE(none.out.get("Error").null());
   EXPECT_EQ(invoke(job(kJob), "RequestStateChange", input({{"RequestedState", 4U}})).return_value, 1U);
   EXPECT_EQ(invoke(job(kJob), "KillJob", input({{"DeleteOnKill", true}})).return_value, 1U);
+}
+
+// What is called once replication runs: revert, change of state, resynchronization, points on demand.
+class Control : public ProvidersTest {
+ protected:
+  cim::InvokeResult revert(cim::ObjectPath vm = vm_path(kReplica)) {
+    return call("RevertFailover", input({{"ComputerSystem", vm}}));
+  }
+  uint32_t change_state(cim::Value state, const cim::ObjectPath& target = vm_path(kPrimary)) {
+    return invoke(target, "RequestReplicationStateChange", input({{"RequestedState", std::move(state)}}))
+        .return_value;
+  }
+  uint32_t change_state_of(const std::string& relationship, cim::Value state = 7U) {
+    cim::Instance given("Msvm_ReplicationRelationship");
+    given.set("InstanceID", relationship);
+    return change_state_ex(cim::format_embedded(given), std::move(state));
+  }
+  uint32_t change_state_ex(cim::Value relationship, cim::Value state,
+                           const cim::ObjectPath& target = vm_path(kPrimary)) {
+    return invoke(target, "RequestReplicationStateChangeEx",
+                  input({{"ReplicationRelationship", std::move(relationship)},
+                         {"RequestedState", std::move(state)},
+                         {"TimeoutPeriod", cim::DateTime::length(Duration::seconds(60))}}))
+        .return_value;
+  }
+  uint32_t resynchronize(cim::Value start, cim::ObjectPath vm = vm_path(kPrimary)) {
+    return call("Resynchronize", input({{"ComputerSystem", vm}, {"StartTime", std::move(start)}}))
+        .return_value;
+  }
+  cim::InvokeResult create_point(cim::Value type, cim::ObjectPath vm = vm_path(kPrimary)) {
+    return invoke({"Understudy_ReplicationService", {{"CreationClassName", "Understudy_ReplicationService"}}},
+                  "CreateRecoveryPoint", input({{"ComputerSystem", vm}, {"PointType", std::move(type)}}));
+  }
+};
+
+TEST_F(Control, AFailoverIsReverted) {
+  const auto accepted = revert();
+  EXPECT_EQ(accepted.return_value, 4096U);
+  EXPECT_EQ(accepted.out.get("Job").path()->text(), "Msvm_ConcreteJob.InstanceID=\"" + kJob.upper() + "\"");
+  EXPECT_EQ(host_.last_call, "revert " + kReplica.lower());
+
+  host_.last_call = "";
+  EXPECT_EQ(call("RevertFailover", input({})).return_value, 32773U);
+  EXPECT_EQ(revert(vm_path(kJob)).return_value, 32773U);
+  EXPECT_EQ(revert(service_path("hosta.example")).return_value, 32773U);
+  EXPECT_EQ(revert(system_path("hosta.example")).return_value, 32770U);
+  host_.libvirt_is_down = true;
+  EXPECT_EQ(revert().return_value, 32777U);
+  EXPECT_EQ(host_.last_call, "");
+}
+
+TEST_F(Control, EveryDocumentedStateReachesTheHost) {
+  for (const unsigned state : {1U, 2U, 3U, 4U, 7U, 9U}) {
+    EXPECT_EQ(change_state(state), 4096U);
+    EXPECT_EQ(host_.last_call, "state " + std::to_string(state) + " of " + kPrimary.lower());
+  }
+  host_.last_call = "";
+  for (const unsigned state : {0U, 5U, 6U, 8U, 10U, 11U, 65535U})
+    EXPECT_EQ(change_state(state), 32773U) << state;
+  EXPECT_EQ(change_state({}), 32773U);
+  EXPECT_EQ(change_state(7U, system_path("hosta.example")), 32770U);
+  EXPECT_EQ(change_state(8U, system_path("hosta.example")), 32773U);  // the parameter first
+  EXPECT_EQ(host_.last_call, "");
+  host_.verdict.job.reset();
+  EXPECT_EQ(change_state(7U), 0U);
+}
+
+TEST_F(Control, TheOnlyRelationshipMayBeNamed) {
+  const std::string mine = "Microsoft:" + kPrimary.upper() + "\\HVR";
+  EXPECT_EQ(change_state_ex({}, 3U), 4096U);
+  EXPECT_EQ(change_state_ex("", 3U), 4096U);
+  EXPECT_EQ(change_state_of(mine + "\\0"), 4096U);
+  EXPECT_EQ(change_state_of(mine), 4096U);  // as before 8.1
+  EXPECT_EQ(change_state_of("microsoft:" + kPrimary.lower() + "\\hvr\\0"), 4096U);
+  EXPECT_EQ(host_.last_call, "state 7 of " + kPrimary.lower());
+
+  host_.last_call = "";
+  for (const std::string& other : {mine + "\\1", mine + "\\2", mine + "\\00", mine + "x", std::string(),
+                                   "Microsoft:" + kPrimary.upper(), relationship_id(kReplica)})
+    EXPECT_EQ(change_state_of(other), 32773U) << other;
+  EXPECT_EQ(change_state_of(mine + "\\0", 8U), 32773U);
+  EXPECT_EQ(change_state_ex("no XML", 7U), 32773U);
+  EXPECT_EQ(change_state_ex(cim::format_embedded(cim::Instance("Msvm_ReplicationRelationship")), 7U), 32773U);
+  EXPECT_EQ(change_state_ex(cim::format_embedded(cim::Instance("Msvm_ReplicationSettingData")), 7U), 32776U);
+  EXPECT_EQ(change_state_ex({}, 7U, system_path("hosta.example")), 32770U);
+  EXPECT_EQ(host_.last_call, "");
+}
+
+TEST_F(Control, ResynchronizationStartsNowOrWithinSevenDays) {
+  constexpr int64_t kWeek = 7 * 24 * 3600;
+  EXPECT_EQ(resynchronize({}), 4096U);
+  EXPECT_EQ(host_.last_call, "resynchronize " + kPrimary.lower() + " now");
+  host_.last_call = "";
+  EXPECT_EQ(resynchronize(cim::DateTime::at(ago(1))), 4096U);
+  EXPECT_EQ(host_.last_call, "resynchronize " + kPrimary.lower() + " now");
+  EXPECT_EQ(resynchronize(cim::DateTime::at(ago(-kWeek))), 4096U);
+  EXPECT_EQ(host_.last_call, "resynchronize " + kPrimary.lower() + " at " + iso_time(ago(-kWeek)));
+
+  host_.last_call = "";
+  EXPECT_EQ(resynchronize(cim::DateTime::at(ago(-kWeek - 1))), 32773U);
+  EXPECT_EQ(resynchronize(cim::DateTime::length(Duration::seconds(60))), 32773U);
+  EXPECT_EQ(resynchronize({}, vm_path(kJob)), 32773U);
+  EXPECT_EQ(resynchronize({}, system_path("hosta.example")), 32770U);
+  host_.libvirt_is_down = true;
+  EXPECT_EQ(resynchronize({}), 32777U);
+  EXPECT_EQ(host_.last_call, "");
+}
+
+TEST_F(Control, PointsAreMadeOnDemand) {
+  EXPECT_EQ(create_point(1U).return_value, 4096U);
+  EXPECT_EQ(host_.last_call, "point of " + kPrimary.lower());
+  const auto accepted = create_point(2U);
+  EXPECT_EQ(accepted.return_value, 4096U);
+  EXPECT_TRUE(accepted.out.get("Job").path());
+  EXPECT_EQ(host_.last_call, "consistent point of " + kPrimary.lower());
+
+  host_.last_call = "";
+  for (const unsigned type : {0U, 3U}) EXPECT_EQ(create_point(type).return_value, 32773U) << type;
+  EXPECT_EQ(create_point({}).return_value, 32773U);
+  EXPECT_EQ(create_point(1U, vm_path(kJob)).return_value, 32773U);
+  EXPECT_EQ(create_point(1U, system_path("hosta.example")).return_value, 32770U);
+  EXPECT_EQ(host_.last_call, "");
+}
+
+TEST_F(Control, WhatTheHostRefusesIsTheReturnValue) {
+  for (const auto& [code, number] : std::map<ErrorCode, uint32_t>{{ErrorCode::in_use, 32774},
+                                                                  {ErrorCode::invalid_state, 32775},
+                                                                  {ErrorCode::not_available, 32777}}) {
+    host_.verdict.error = Error(code, "because");
+    EXPECT_EQ(revert().return_value, number);
+    EXPECT_EQ(change_state(7U), number);
+    EXPECT_EQ(resynchronize({}), number);
+    EXPECT_EQ(create_point(1U).return_value, number);
+  }
+}
+
+TEST_F(Control, OurServiceIsStartedByTheSystem) {
+  const auto service = path("SELECT * FROM Understudy_ReplicationService");
+  EXPECT_EQ(service.keys.at("SystemName"), "hosta.example");
+  EXPECT_EQ(service.keys.at("Name"), "replicasvc");
+  for (const char* method : {"StartService", "StopService"})
+    EXPECT_EQ(invoke(service, method, input({})).return_value, 1U) << method;
+  EXPECT_EQ(invoke(service, "RequestStateChange", input({{"RequestedState", 3U}})).return_value, 1U);
 }
 
 }  // namespace

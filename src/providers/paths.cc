@@ -62,6 +62,15 @@ std::optional<Uuid> settings_guid(std::string_view instance_id) {
   return id ? std::optional(*id) : std::nullopt;
 }
 
+std::optional<unsigned> relationship_number(const Uuid& vm, std::string_view instance_id) {
+  const size_t end = kPrefix.size() + kGuidLength;
+  if (instance_id.size() < end || settings_guid(instance_id.substr(0, end)) != vm) return std::nullopt;
+  const std::string_view rest = instance_id.substr(end);
+  if (cim::same_name(rest, "\\HVR") || cim::same_name(rest, "\\HVR\\0")) return 0;
+  if (cim::same_name(rest, "\\HVR\\1")) return 1;
+  return std::nullopt;
+}
+
 std::optional<std::string> disk_target(const Uuid& vm, std::string_view instance_id) {
   const size_t slash = kPrefix.size() + kGuidLength;
   if (instance_id.size() < slash + 2 || instance_id[slash] != '\\') return std::nullopt;

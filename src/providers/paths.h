@@ -28,6 +28,8 @@ inline constexpr std::string_view kProviderName = "22391CDC-272C-4DDF-BA88-9BEFB
 
 // The GUID of Microsoft:GUID, nothing before and nothing after it.
 std::optional<Uuid> settings_guid(std::string_view instance_id);
+// Which of this VM's relationships it names: 0, or 1 for the extended one. Microsoft:GUID\HVR is 0.
+std::optional<unsigned> relationship_number(const Uuid& vm, std::string_view instance_id);
 // The target of a disk_id() of this VM.
 std::optional<std::string> disk_target(const Uuid& vm, std::string_view instance_id);
 

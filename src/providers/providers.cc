@@ -20,6 +20,7 @@ struct Entry {
 constexpr Entry kClasses[] = {
     {"Msvm_ComputerSystem", system_of_host, system, system_methods},
     {"Msvm_ReplicationService", service_of_host, nullptr, service_methods},
+    {"Understudy_ReplicationService", own_service_of_host, nullptr, own_service_methods},
     {"Msvm_ReplicationServiceSettingData", service_settings_of_host},
     {"Msvm_ReplicationAuthorizationSettingData", authorizations_of_host},
     {"Msvm_ReplicationProvider", provider_of_host},
@@ -29,6 +30,7 @@ constexpr Entry kClasses[] = {
     {"Msvm_VirtualSystemSettingData", nullptr, system_settings},
     {"Msvm_StorageAllocationSettingData", nullptr, disks},
     {"Understudy_ReplicationStatus", nullptr, status},
+    {"Understudy_RecoveryPoint", nullptr, recovery_points},
     {"Understudy_ConcreteJobDetail", nullptr, job_details},
     {"Msvm_HostedService", hosted_service},
     {"Msvm_ElementSettingData", service_element_settings},

@@ -58,6 +58,16 @@ class FakeHost final : public Host {
   MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override {
     return called("failover " + vm.lower() + (point ? " to " + point->lower() : " to the latest"));
   }
+  MethodResult revert_failover(const Uuid& vm) override { return called("revert " + vm.lower()); }
+  MethodResult request_replication_state(const Uuid& vm, uint16_t requested) override {
+    return called("state " + std::to_string(requested) + " of " + vm.lower());
+  }
+  MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) override {
+    return called("resynchronize " + vm.lower() + (start ? " at " + iso_time(*start) : " now"));
+  }
+  MethodResult create_point(const Uuid& vm, bool application_consistent) override {
+    return called((application_consistent ? "consistent point of " : "point of ") + vm.lower());
+  }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
   }
@@ -120,11 +130,17 @@ inline std::vector<VmView> three_vms() {
   replica.state.phase = core::Phase::standby;
   replica.state.primary_name = "hostc.example";
   replica.state.lineage = {kReplica, 3, 17};
-  replica.state.times = {ago(10), ago(14), ago(9), PointType::standard};
+  replica.state.times = {ago(10), ago(14), ago(9), PointType::standard, {}, {}, {}};
   replica.health.level = ReplicationHealth::ok;
   replica.points = {{kOldPoint, {kReplica, 3, 16}, PointType::standard, ago(3600), ago(3590), 5},
                     {kNewPoint, {kReplica, 3, 17}, PointType::planned, ago(14), ago(10), 6}};
   return {alone, primary, replica};
+}
+
+inline cim::Instance input(std::initializer_list<std::pair<const char*, cim::Value>> parameters) {
+  cim::Instance in("INPUT");
+  for (const auto& [name, value] : parameters) in.set(name, value);
+  return in;
 }
 
 class ProvidersTest : public testing::Test {

@@ -1,4 +1,4 @@
-// A VM as a replicated one: its relationship, settings, jobs, and our own view of how it stands.
+// A VM as a replicated one: its relationship, settings, jobs, points, and our own view of how it stands.
 #include <algorithm>
 
 #include "cim/embedded.h"
@@ -24,6 +24,11 @@ std::string job_status(const Job& job) {
       break;
   }
   return "Job has failed";
+}
+
+std::string job_kind(JobType type) {
+  if (type == JobType::create_point) return "Create Recovery Point";  // not in the documented list
+  return std::string(cim::value_name("Msvm_ConcreteJob", "JobType", static_cast<int64_t>(type)));
 }
 
 struct ErrorClass {
@@ -61,6 +66,27 @@ Wall newest_cut(const VmView& view) {
   return view.points.empty() ? view.state.times.last_cut : view.points.back().cut;
 }
 
+// A number, and beside it what its value map calls it.
+template <class Number>
+void set_with_text(cim::Instance& i, const char* property, Number number) {
+  i.set(property, static_cast<unsigned>(number));
+  i.set(std::string(property) + "Text",
+        std::string(cim::value_name(i.class_name(), property, static_cast<int64_t>(number))));
+}
+
+// Three arrays of one length; NULL when nothing is set aside.
+void set_aside(cim::Instance& i, const std::vector<SetAsideView>& all) {
+  if (all.empty()) return;
+  std::vector<cim::Value::Scalar> generations, since, bytes;
+  for (const SetAsideView& one : all) {
+    generations.emplace_back(one.generation);
+    since.emplace_back(cim::DateTime::at(one.since));
+    bytes.emplace_back(one.bytes);
+  }
+  i.set("SetAsideGenerations", std::move(generations)).set("SetAsideSince", std::move(since));
+  i.set("SetAsideBytes", std::move(bytes));
+}
+
 void set_known(cim::Instance& i, std::string_view name, const std::string& text) {
   if (!text.empty()) i.set(name, text);
 }
@@ -73,6 +99,19 @@ PointType failed_over_type(const core::State& state) {
   return over ? state.failover->type : PointType::none;
 }
 
+const RecoveryPoint* applied_point(const VmView& view) {
+  if (failed_over_type(view.state) == PointType::none) return nullptr;
+  const auto point = std::ranges::find(view.points, view.state.failover->point, &RecoveryPoint::id);
+  return point == view.points.end() ? nullptr : &*point;
+}
+
+Wall last_application_consistent(const VmView& view) {
+  Wall last;
+  for (const RecoveryPoint& point : view.points)
+    if (point.type == PointType::application_consistent) last = point.received;
+  return last;
+}
+
 void relationship(Host&, const VmView& view, Instances& out) {
   const core::State& s = view.state;
   cim::Instance i = with_defaults("Msvm_ReplicationRelationship");
@@ -83,7 +122,7 @@ void relationship(Host&, const VmView& view, Instances& out) {
   i.set("FailedOverReplicationType", static_cast<unsigned>(failed_over_type(s)));
   i.set("LastReplicationType", static_cast<unsigned>(s.times.last_type));
   i.set("LastReplicationTime", cim::DateTime::at(s.times.last_replication));
-  i.set("LastApplicationConsistentReplicationTime", cim::DateTime::at(Wall{}));
+  i.set("LastApplicationConsistentReplicationTime", cim::DateTime::at(last_application_consistent(view)));
   i.set("LastApplyTime", cim::DateTime::at(s.times.last_apply));
   out.push_back(std::move(i));
 }
@@ -124,7 +163,7 @@ void replication_settings(Host& host, const VmView& view, Instances& out) {
 void jobs(Host& host, const VmView& view, Instances& out) {
   for (const Job& job : view.state.jobs) {
     cim::Instance i = with_defaults("Msvm_ConcreteJob");
-    const std::string kind(cim::value_name("Msvm_ConcreteJob", "JobType", static_cast<int64_t>(job.type)));
+    const std::string kind = job_kind(job.type);
     i.set("InstanceID", job.id.upper()).set("Name", job.id.upper());
     i.set("Caption", kind).set("ElementName", kind).set("Description", job.title).set("Status", "OK");
     i.set("JobType", static_cast<unsigned>(job.type)).set("JobState", static_cast<unsigned>(job.state));
@@ -138,6 +177,23 @@ void jobs(Host& host, const VmView& view, Instances& out) {
     i.set("ErrorCode", job.error ? error_info(job.error->code()).cim_return : 0U);
     if (job.error)
       i.set("ErrorDescription", job.error->text()).set("ErrorSummaryDescription", job.error->message());
+    out.push_back(std::move(i));
+  }
+}
+
+void recovery_points(Host& host, const VmView& view, Instances& out) {
+  const RecoveryPoint* applied = applied_point(view);
+  for (const RecoveryPoint& point : view.points) {
+    cim::Instance i = with_defaults("Understudy_RecoveryPoint");
+    i.set("InstanceID", settings_id(point.id)).set("ElementName", view.vm.name);
+    i.set("VirtualSystemIdentifier", view.vm.id.upper()).set("PointID", point.id.lower());
+    set_with_text(i, "PointType", point.type);
+    set_with_text(i, "Keep", point.keep);
+    const Duration age = std::max(host.now() - point.cut, Duration{});
+    i.set("CutTime", cim::DateTime::at(point.cut));
+    i.set("AgeSeconds", static_cast<uint64_t>(age.whole_seconds()));
+    i.set("ReceivedTime", cim::DateTime::at(point.received)).set("Bytes", point.bytes);
+    i.set("Newest", &point == &view.points.back()).set("FailedOver", &point == applied);
     out.push_back(std::move(i));
   }
 }
@@ -171,15 +227,9 @@ void status(Host& host, const VmView& view, Instances& out) {
   cim::Instance i = with_defaults("Understudy_ReplicationStatus");
   i.set("InstanceID", relationship_id(view.vm.id)).set("ElementName", view.vm.name);
   i.set("VirtualSystemIdentifier", view.vm.id.upper());
-  const auto words = [&i](const char* property, auto number) {
-    i.set(property, static_cast<unsigned>(number));
-    i.set(
-        std::string(property) + "Text",
-        std::string(cim::value_name("Understudy_ReplicationStatus", property, static_cast<int64_t>(number))));
-  };
-  words("ReplicationMode", core::mode_of(s));
-  words("ReplicationState", core::published_state(s));
-  words("ReplicationHealth", h.level);
+  set_with_text(i, "ReplicationMode", core::mode_of(s));
+  set_with_text(i, "ReplicationState", core::published_state(s));
+  set_with_text(i, "ReplicationHealth", h.level);
   i.set("Phase", std::string(core::phase_name(s.phase)));
   set_known(i, "HealthCause", h.cause);
   set_known(i, "HealthNext", h.next);
@@ -204,6 +254,7 @@ void status(Host& host, const VmView& view, Instances& out) {
     i.set("DiskSet", s.lineage.set.lower());
     i.set("Generation", s.lineage.generation).set("Sequence", s.lineage.sequence);
     i.set("Warnings", array_of(s.warnings));
+    set_aside(i, view.set_aside);
   }
   for (const Job& job : s.jobs)
     if (job.type == JobType::send_initial && !job.finished() && job.bytes_total > 0)

@@ -1,4 +1,4 @@
-// Msvm_ReplicationService.
+// Msvm_ReplicationService, and what Understudy_ReplicationService adds to it.
 #include <functional>
 #include <map>
 
@@ -12,39 +12,11 @@ namespace understudy::providers {
 namespace {
 
 constexpr Duration kMostStartDelay = Duration::seconds(7 * 24 * 3600);
+constexpr uint64_t kStandard = 1;
+constexpr uint64_t kApplicationConsistent = 2;
 
 tl::unexpected<Error> invalid(std::string what, std::string hint = {}) {
   return fail(ErrorCode::invalid_parameter, std::move(what), std::move(hint));
-}
-
-Result<cim::Instance> embedded(const Call& call, std::string_view parameter) {
-  const cim::MethodDecl& method = *cim::find_class(call.target.class_name)->method(call.method);
-  const auto text = call.parameters.get(parameter).text();
-  if (!text) return invalid(std::string(parameter) + " is missing");
-  auto instance = cim::parse_embedded(call.parse_xml, *text, method.parameter(parameter)->embedded_class);
-  if (!instance) return fail(instance.error().context(parameter));
-  return instance;
-}
-
-// The VM of the ComputerSystem parameter, before it is looked up: not missing, no other class, not the host.
-Result<Uuid> vm_argument(const Call& call) {
-  const auto path = call.parameters.get("ComputerSystem").path();
-  if (!path) return invalid("ComputerSystem is missing");
-  const auto name = path->keys.find("Name");
-  if (!cim::is_a("Msvm_ComputerSystem", path->class_name) || name == path->keys.end())
-    return invalid("ComputerSystem is no path of an Msvm_ComputerSystem");
-  if (cim::same_name(name->second, call.host.name()))
-    return fail(ErrorCode::not_supported, "ComputerSystem names the host '" + name->second + "' and no VM");
-  const auto id = Uuid::parse(name->second);
-  if (!id) return invalid("ComputerSystem names '" + name->second.substr(0, 64) + "', which is no GUID");
-  return *id;
-}
-
-Result<VmView> view_of(const Call& call, const Uuid& vm) {
-  auto view = call.host.vm(vm);
-  if (!view && view.error().code() == ErrorCode::not_found)
-    return invalid("there is no VM " + vm.upper() + " on this host", view.error().hint());
-  return view;
 }
 
 Result<cim::InvokeResult> done(const Status& status) {
@@ -83,21 +55,28 @@ Result<cim::InvokeResult> create_relationship(const Call& call) {
   return answer(call.host.create_relationship(vm, settings));
 }
 
+// The StartTime of a method: none when it is now, which is what NULL and the past mean.
+Result<std::optional<Wall>> start_time_argument(const Call& call) {
+  const auto start = call.parameters.get("StartTime").datetime();
+  const Wall now = call.host.now();
+  if (!start) return std::optional<Wall>();
+  if (start->interval || Wall{start->us} > now + kMostStartDelay)
+    return invalid("StartTime is no instant within the next seven days");
+  return Wall{start->us} > now ? std::optional(Wall{start->us}) : std::nullopt;
+}
+
 Result<cim::InvokeResult> start_replication(const Call& call) {
   const auto type = call.parameters.get("InitialReplicationType").number();
   if (!type || *type < 1 || *type > 3)
     return invalid(type ? "InitialReplicationType is " + std::to_string(*type) + ": 1, 2 and 3 are known"
                         : std::string("InitialReplicationType is missing"));
-  const auto start = call.parameters.get("StartTime").datetime();
-  const Wall now = call.host.now();
-  if (start && (start->interval || Wall{start->us} > now + kMostStartDelay))
-    return invalid("StartTime is no instant within the next seven days");
+  US_TRY(const std::optional<Wall> start, start_time_argument(call));
   US_TRY(const Uuid vm, vm_argument(call));
   if (*type != 1)
     return fail(ErrorCode::not_supported,
                 "InitialReplicationType " + std::to_string(*type) + " is not supported by this version",
                 "use 1: the first copy goes over the network");
-  if (start && Wall{start->us} > now)
+  if (start)
     return fail(ErrorCode::not_supported, "a later StartTime is not supported by this version",
                 "leave it out: the first copy starts now");
   US_TRY(const VmView view, view_of(call, vm));
@@ -110,12 +89,13 @@ Result<std::optional<Uuid>> point_argument(const Call& call, const VmView& view)
   if (value.null()) return std::optional<Uuid>();
   const auto path = value.path();
   const auto id = path ? path->keys.find("InstanceID") : decltype(path->keys.begin()){};
-  if (path && cim::is_a(path->class_name, "CIM_VirtualSystemSettingData") && id != path->keys.end())
+  // Its own class or one above it: other classes have keys of the same form.
+  if (path && cim::is_a("Msvm_VirtualSystemSettingData", path->class_name) && id != path->keys.end())
     if (const auto guid = settings_guid(id->second))
       for (const RecoveryPoint& point : view.points)
         if (point.id == *guid) return std::optional(*guid);
   return invalid("SnapshotSettingData is no recovery point of VM '" + view.vm.name + "'",
-                 "understudy show " + view.vm.name + " lists them");
+                 "understudy point list " + view.vm.name);
 }
 
 Result<cim::InvokeResult> initiate_failover(const Call& call) {
@@ -125,27 +105,68 @@ Result<cim::InvokeResult> initiate_failover(const Call& call) {
   return answer(call.host.initiate_failover(vm, point));
 }
 
+Result<cim::InvokeResult> revert_failover(const Call& call) {
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_CHECK(view_of(call, vm));
+  return answer(call.host.revert_failover(vm));
+}
+
+Result<cim::InvokeResult> resynchronize(const Call& call) {
+  US_TRY(const std::optional<Wall> start, start_time_argument(call));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_CHECK(view_of(call, vm));
+  return answer(call.host.resynchronize(vm, start));
+}
+
+Result<cim::InvokeResult> create_recovery_point(const Call& call) {
+  const auto type = call.parameters.get("PointType").number();
+  if (!type || (*type != kStandard && *type != kApplicationConsistent))
+    return invalid(type ? "PointType is " + std::to_string(*type) +
+                              ": 1 (standard) and 2 (application consistent) are known"
+                        : std::string("PointType is missing"));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_CHECK(view_of(call, vm));
+  return answer(call.host.create_point(vm, *type == kApplicationConsistent));
+}
+
 Result<cim::InvokeResult> daemon_is_its_own(const Call& call) {
   return refused(1, Error(ErrorCode::not_supported,
                           std::string(call.method) + ": the service is started and stopped by the system",
                           "systemctl restart understudyd"));
 }
 
+using Table = std::map<std::string_view, Methods>;
+Result<cim::InvokeResult> call_from(const Table& table, const Call& call) {
+  const auto entry = table.find(call.method);
+  return entry == table.end() ? not_supported(call) : entry->second(call);
+}
+
 }  // namespace
 
 Result<cim::InvokeResult> service_methods(const Call& call) {
-  static const std::map<std::string_view, Methods> table = {
+  static const Table table = {
       {"ModifyServiceSettings", modify_service_settings},
       {"AddAuthorizationEntry", add_authorization_entry},
       {"CreateReplicationRelationship", create_relationship},
       {"StartReplication", start_replication},
       {"InitiateFailover", initiate_failover},
+      {"RevertFailover", revert_failover},
+      {"Resynchronize", resynchronize},
       {"RequestStateChange", daemon_is_its_own},
       {"StartService", daemon_is_its_own},
       {"StopService", daemon_is_its_own},
   };
-  const auto entry = table.find(call.method);
-  return entry == table.end() ? not_supported(call) : entry->second(call);
+  return call_from(table, call);
+}
+
+Result<cim::InvokeResult> own_service_methods(const Call& call) {
+  static const Table table = {
+      {"CreateRecoveryPoint", create_recovery_point},
+      {"RequestStateChange", daemon_is_its_own},
+      {"StartService", daemon_is_its_own},
+      {"StopService", daemon_is_its_own},
+  };
+  return call_from(table, call);
 }
 
 }  // namespace understudy::providers

@@ -114,6 +114,12 @@ Result<ReplicationSettings> replication_settings_from(const cim::Instance& given
   read.time_of_day("AutoResynchronizeIntervalStart", s.auto_resynchronize_start);
   read.time_of_day("AutoResynchronizeIntervalEnd", s.auto_resynchronize_end);
   US_CHECK(read.status());
+  if (s.application_consistent_interval > s.recovery_history)
+    return invalid("ApplicationConsistentSnapshotInterval",
+                   "is " + std::to_string(s.application_consistent_interval) +
+                       " hours and RecoveryHistory keeps points for " + std::to_string(s.recovery_history) +
+                       ": no application-consistent point would be there when it is needed",
+                   "give a RecoveryHistory of at least " + std::to_string(s.application_consistent_interval));
   if (s.recovery_connection_point.empty())
     return invalid("RecoveryConnectionPoint", "is missing: name the replica host");
   if (!host_name_like(s.recovery_connection_point))

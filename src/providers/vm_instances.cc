@@ -40,6 +40,18 @@ const char* system_type(PointType type) {
   }
 }
 
+const char* keep_note(PointKeep keep) {
+  switch (keep) {
+    case PointKeep::hourly:
+      return "Kept as an hourly point";
+    case PointKeep::on_demand:
+      return "Kept because it was asked for";
+    case PointKeep::no:
+      break;
+  }
+  return nullptr;
+}
+
 cim::Instance settings_base(const VmView& view, const Uuid& id, const char* type) {
   cim::Instance i = with_defaults("Msvm_VirtualSystemSettingData");
   i.set("InstanceID", settings_id(id)).set("ConfigurationID", id.upper());
@@ -102,7 +114,7 @@ void system(Host&, const VmView& view, Instances& out) {
   i.set("FailedOverReplicationType", static_cast<unsigned>(failed_over_type(s)));
   i.set("LastReplicationType", static_cast<unsigned>(s.times.last_type));
   i.set("LastReplicationTime", cim::DateTime::at(s.times.last_replication));
-  i.set("LastApplicationConsistentReplicationTime", cim::DateTime::at(Wall{}));
+  i.set("LastApplicationConsistentReplicationTime", cim::DateTime::at(last_application_consistent(view)));
   out.push_back(std::move(i));
 }
 
@@ -110,8 +122,9 @@ void system_settings(Host&, const VmView& view, Instances& out) {
   cim::Instance realized = settings_base(view, view.vm.id, "Microsoft:Hyper-V:System:Realized");
   realized.set("ElementName", view.vm.name);
   realized.set("AutomaticStartupAction", view.vm.autostart ? 4U : 2U);
-  if (!view.points.empty())
-    realized.set("Parent", instance_path(realized.class_name(), settings_id(view.points.back().id)).text());
+  const RecoveryPoint* under = applied_point(view);
+  if (!under && !view.points.empty()) under = &view.points.back();
+  if (under) realized.set("Parent", instance_path(realized.class_name(), settings_id(under->id)).text());
   out.push_back(std::move(realized));
 
   const RecoveryPoint* before = nullptr;
@@ -120,6 +133,7 @@ void system_settings(Host&, const VmView& view, Instances& out) {
     i.set("Caption", "Recovery Point").set("Description", "Received " + iso_time(point.received));
     i.set("ElementName", view.vm.name + " - (" + iso_time(point.cut) + ")");
     i.set("CreationTime", cim::DateTime::at(point.cut));
+    if (const char* note = keep_note(point.keep)) i.set("Notes", array_of({note}));
     if (before) i.set("Parent", instance_path(i.class_name(), settings_id(before->id)).text());
     before = &point;
     out.push_back(std::move(i));

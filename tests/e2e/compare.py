@@ -37,15 +37,18 @@ def read_now(host, name, targets):
         until(lambda: "None" in host.virsh("domjobinfo", name), 30, "the test's own backup job ends")
 
 
-def assert_replica_holds(site, vm, copies):
-    """The newest point on B is equal to these exports of A, disk for disk."""
+def assert_replica_holds(site, vm, copies, sequence=None):
+    """The newest point on B, or that of this sequence, is equal to these exports of A, disk for disk."""
     for target, copy in copies.items():
-        def compared(target=target, copy=copy):
-            image = site.top_image(vm, target)
+        def image_now(target=target):
+            return site.point_image(vm, target, sequence) if sequence else site.top_image(vm, target)
+
+        def compared(target=target, copy=copy, image_now=image_now):
+            image = image_now(target)
             done = subprocess.run(["qemu-img", "compare", "-U", "-f", "raw", "-F", "qcow2", site.a.path(copy),
                                    site.b.path(image)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             # 2 and more: not opened, because a merge has just taken a file of the chain away.
-            return done if done.returncode <= 1 and image == site.top_image(vm, target) else None
+            return done if done.returncode <= 1 and image == image_now(target) else None
         done = until(compared, 20, f"the chain of {target} can be opened")
         assert done.returncode == 0, f"{target}: {done.stdout}"
 

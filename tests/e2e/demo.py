@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from compare import assert_replica_holds, read_job  # noqa: E402
 from sites import PORT, STORAGE, Site, instant, until  # noqa: E402
-from wsman import vm_ref  # noqa: E402
+from wsman import Ref, vm_ref  # noqa: E402
 
 VM = "vm1"
 CYCLES = 2  # after the first point; the shortest interval is 30 seconds
@@ -90,7 +91,7 @@ def protect(site, checks):
     for words in (["server", "enable", "--port", str(PORT)], ["authorize", "host-a", "--storage", STORAGE]):
         say("host-b# understudy " + " ".join(words) + "   (done when the hosts were set up)")
     site.lab.shape("B", "200mbit")  # slow enough to watch
-    for words in (["enable", VM, "--to", f"host-b:{PORT}", "--interval", "30"], ["start", VM, "--no-wait"]):
+    for words in (["enable", VM, "--to", f"host-b:{PORT}", "--interval", "30", "--history", "4"], ["start", VM, "--no-wait"]):
         say("host-a# understudy " + " ".join(words))
         for line in site.cli("A", *words).splitlines():
             say("  " + line)
@@ -109,8 +110,30 @@ def protect(site, checks):
     refused = site.b.virsh("start", VM, check=False)
     words = re.search(r"Understudy holds this VM: [^.]*", refused.stderr)
     checks.add("virsh start of the replica is refused", refused.returncode and words, words.group(0) if words else refused.stderr)
-    console.wait_for(rf"^SEQ {console.seq() + 200}\r?$")  # until somewhere in the middle between two cuts
     return vm, console, witness
+
+
+def make_point(site, checks, vm, consistent):
+    """A point on demand, and a copy of what host-a exported at that very cut: (point, {target: raw file})."""
+    words = ["point", "create", VM] + (["--application-consistent"] if consistent else [])
+    say("host-a# understudy " + " ".join(words))
+    known = {p["sequence"] for p in site.points(vm)}
+    site.daemon("A").restart(fault="performer.job-opened:stop:2")  # the first cut is due at once, the second is ours
+    until(lambda: {p["sequence"] for p in site.points(vm)} - known, 60, "a cycle")
+    site.wait_settled(vm)
+    site.cli("A", *words, "--no-wait")
+    site.daemon("A").wait_stopped(60)
+    copies = {}
+    for target, file in read_job(site.a, VM).items():
+        copies[target] = file.replace(".raw", f"-{len(known)}-{consistent}.raw")
+        site.a.run(["mv", file, copies[target]])
+    site.daemon("A").go_on()
+    point = until(lambda: next((p for p in site.points(vm) if p["sequence"] not in known and p["keep"]), None), 60, "the point is listed")
+    site.wait_settled(vm)
+    say(f"point {point['id'][:8]}: {'application-consistent' if point['type'] == 2 else 'standard'}")
+    checks.add("a recovery point on demand, " + ("application-consistent" if consistent else "standard"),
+               point["type"] == (2 if consistent else 1))
+    return point, copies
 
 
 def sent_bytes(host):
@@ -119,7 +142,71 @@ def sent_bytes(host):
     return int(line.split(":")[1].split()[8])
 
 
-def fail_over(site, checks, vm, console, witness):
+def fail_over(site, checks, vm, name, point=None):
+    """InitiateFailover and the start of the VM; (when it was asked for, when it ran, its console)."""
+    client, asked = site.wsman("B"), time.monotonic()
+    reference = Ref("Msvm_VirtualSystemSettingData", InstanceID=f"Microsoft:{point['id'].upper()}") if point else None
+    answer = client.service("InitiateFailover", ComputerSystem=vm_ref(vm), SnapshotSettingData=reference)
+    say(f"InitiateFailover(SnapshotSettingData={point['id'][:8] if point else 'NULL'}) -> {answer['ReturnValue']}")
+    job = site.wait_job("B", answer["Job"]) if answer.get("Job") else {}
+    checks.add(f"InitiateFailover ({name}) completes", job.get("JobState") == "7", job.get("ErrorDescription") or "")
+    serial = site.serial(site.b, VM, from_start=False)
+    answer = client.request_state(vm, 2)
+    say(f"RequestStateChange(2) -> {answer['ReturnValue']}")
+    job = site.wait_job("B", answer["Job"]) if answer.get("Job") else {}
+    running = time.monotonic()
+    state = client.vm(vm)["EnabledState"]
+    checks.add(f"RequestStateChange(2) starts it ({name})", job.get("JobState") == "7" and state == "2", job.get("ErrorDescription") or "")
+    return asked, running, serial
+
+
+def guest_says(checks, serial, witness, name, cut):
+    """What the guest on host-b found on its disks: (the last record it holds, when it was ready)."""
+    verdict = serial.wait_for(r"^VERIFY .*", 120).group(0).strip()
+    serial.wait_for(r"^READY", 120)
+    ready = time.monotonic()
+    say(f"the guest on host-b says: {verdict}")
+    found = re.fullmatch(r"VERIFY OK log_last=(\d+) ring_max=(\d+)", verdict)
+    checks.add(f"the guest finds both disks whole and of one instant ({name})", found, verdict)
+    low, high = witness.bounds(cut)
+    holds = int(found.group(1)) if found else -1
+    checks.add(f"they hold the writes up to the cut, and none after it ({name})", low <= holds <= high, f"{low} <= {holds} <= {high}")
+    serial.wait_for(rf"^SEQ {holds + 20}\r?$", 60)
+    say(f"and writes on: record {serial.seq()}")
+    return holds, ready
+
+
+def bytes_hold(site, checks, vm, kept):
+    for point, copies in kept:
+        what = "application-consistent" if point["type"] == 2 else "standard"
+        try:
+            assert_replica_holds(site, vm, copies, point["sequence"])
+            checks.add(f"the {what} point equals host-a's export of its cut, byte for byte", True, point["id"][:8])
+        except AssertionError as error:
+            checks.add(f"the {what} point equals host-a's export of its cut, byte for byte", False, error)
+
+
+def old_point_and_back(site, checks, vm, witness, kept):
+    step("failover on host-b to an older point, over WS-Management (python3-winrm)")
+    for line in site.cli("B", "point", "list", VM).splitlines():
+        say("  " + line)
+    bytes_hold(site, checks, vm, kept)
+    point = kept[0][0]
+    _, _, serial = fail_over(site, checks, vm, "older point", point)
+    guest_says(checks, serial, witness, "older point", point["cut_us"] / 1e6)
+
+    step("taken back: RevertFailover")
+    client = site.wsman("B")
+    site.done("B", client.request_state(vm, 3))
+    answer = client.service("RevertFailover", ComputerSystem=vm_ref(vm))
+    say(f"RevertFailover -> {answer['ReturnValue']}")
+    job = site.wait_job("B", answer["Job"]) if answer.get("Job") else {}
+    checks.add("RevertFailover completes", job.get("JobState") == "7", job.get("ErrorDescription") or "")
+    checks.add("every point is still there", {p["id"] for p, _ in kept} <= {p["id"] for p in site.points(vm)})
+    bytes_hold(site, checks, vm, kept)
+
+
+def host_is_lost(site, checks, vm, console, witness, kept):
     step("host-a dies: every process at once, nothing flushed")
     newest = site.status("B", vm)
     sent = sent_bytes(site.a)
@@ -129,33 +216,13 @@ def fail_over(site, checks, vm, console, witness):
     last = console.seq()
     rpo = lost_at - instant(newest["LastCutTime"])
     say(f"its guest had shown record {last}; the newest point on host-b was cut {rpo:.1f} s before")
+    old_point_and_back(site, checks, vm, witness, kept)
 
-    step("failover on host-b, over WS-Management (python3-winrm)")
-    client, asked = site.wsman("B"), time.monotonic()
-    answer = client.service("InitiateFailover", ComputerSystem=vm_ref(vm), SnapshotSettingData=None)
-    say(f"InitiateFailover(SnapshotSettingData=NULL) -> {answer['ReturnValue']}")
-    job = site.wait_job("B", answer["Job"]) if answer.get("Job") else {}
-    checks.add("InitiateFailover (null = latest) completes", job.get("JobState") == "7", job.get("ErrorDescription") or "")
-    answer = client.request_state(vm, 2)
-    say(f"RequestStateChange(2) -> {answer['ReturnValue']}")
-    job = site.wait_job("B", answer["Job"]) if answer.get("Job") else {}
-    running = time.monotonic() - asked
-    state = client.vm(vm)["EnabledState"]
-    checks.add("RequestStateChange(2) starts it", job.get("JobState") == "7" and state == "2", job.get("ErrorDescription") or "")
-    serial = site.serial(site.b, VM)
-    verdict = serial.wait_for(r"^VERIFY .*", 120).group(0).strip()
-    serial.wait_for(r"^READY", 120)
-    ready = time.monotonic() - asked
-    say(f"the guest on host-b says: {verdict}")
-    found = re.fullmatch(r"VERIFY OK log_last=(\d+) ring_max=(\d+)", verdict)
-    checks.add("the guest finds both disks whole and of one instant", found, verdict)
-    low, high = witness.bounds(instant(newest["LastCutTime"]))
-    holds = int(found.group(1)) if found else -1
-    checks.add("they hold the writes up to the cut, and none after it", low <= holds <= high, f"{low} <= {holds} <= {high}")
-    serial.wait_for(rf"^SEQ {holds + 20}\r?$", 60)
-    checks.add("the guest writes on, on host-b", True, f"record {serial.seq()}")
-    return {"time from request to running": f"{running:.2f} s",
-            "time from request to READY in the guest": f"{ready:.2f} s",
+    step("failover to the latest point")
+    asked, running, serial = fail_over(site, checks, vm, "null = latest")
+    holds, ready = guest_says(checks, serial, witness, "latest", instant(newest["LastCutTime"]))
+    return {"time from request to running": f"{running - asked:.2f} s",
+            "time from request to READY in the guest": f"{ready - asked:.2f} s",
             "RPO at the cut": f"{rpo:.1f} s ({last - holds} records)", "bytes sent": f"{sent:,} ({sent / 2**20:.1f} MiB, all that left host-a on the wire)"}
 
 
@@ -177,7 +244,10 @@ def main():
         with Site() as site:
             say(f"up: {', '.join(f'{h.hostname} {h.address}' for h in site.lab.hosts)}")
             vm, console, witness = protect(site, checks)
-            figures = fail_over(site, checks, vm, console, witness)
+            step("recovery points")
+            kept = [make_point(site, checks, vm, False), make_point(site, checks, vm, True)]
+            console.wait_for(rf"^SEQ {console.seq() + 200}\r?$")  # until somewhere in the middle between two cuts
+            figures = host_is_lost(site, checks, vm, console, witness, kept)
             files_are_plain(site, checks, vm)
     except Exception as error:  # whatever happens is a check that did not hold
         checks.add("the demo runs to its end", False, f"{type(error).__name__}: {error}")

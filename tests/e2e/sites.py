@@ -44,6 +44,7 @@ address = "0.0.0.0"
 [hypervisor]
 console_directory = "/var/log/libvirt/qemu"
 """
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 # One for each thread that a busy daemon may have, at the size given below, fits into any limit that a test sets.
 THREAD_STACK = 1 << 20
 
@@ -67,6 +68,7 @@ class Daemon:
         self.site, self.host = site, host
         self.log = site.folder / f"understudyd-{host.name}.log"
         self.memory_limit = None
+        self.clock = None  # "+3h": how far its wall clock is off
         self.fault_log = host.path("/run/understudy") / "faults"
         self.process = None
         self.peak_memory = 0  # KiB, the highest of all lives that ended orderly or were looked at
@@ -76,6 +78,8 @@ class Daemon:
         env = {"UNDERSTUDY_FAULT": fault or ""}
         if log_faults:
             env["UNDERSTUDY_FAULT_LOG"] = "/run/understudy/faults"
+        if self.clock:
+            env |= {"LD_PRELOAD": FAKETIME, "FAKETIME": self.clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         limits = [f"--data={self.memory_limit}", f"--stack={THREAD_STACK}"] if self.memory_limit else []
         with open(self.log, "ab") as log:
             self.process = self.host.popen(
@@ -282,10 +286,10 @@ class Site:
             return dict(last) if last and condition(last) else None
         return until(fits, timeout, lambda: f"{what}; on {name} it is {last}\n{self.daemons[name].tail(8)}")
 
-    def enable(self, name="vm1", start=True, wait=True, check=True, **kw):
+    def enable(self, name="vm1", start=True, wait=True, check=True, words=(), **kw):
         """Enables replication; with `start` the first copy, to whose end it waits unless told not to."""
         at_once = ["--start"] if start and wait else []
-        done = self.cli("A", "enable", name, "--to", f"host-b:{PORT}", "--interval", 30, *at_once, check=check, **kw)
+        done = self.cli("A", "enable", name, "--to", f"host-b:{PORT}", "--interval", 30, *words, *at_once, check=check, **kw)
         if start and not wait:
             self.cli("A", "start", name, "--no-wait")
         return done
@@ -305,6 +309,20 @@ class Site:
         """The folder of a replica on B, as B names it."""
         return f"{STORAGE}/{vm}"
 
+    def manifest(self, vm):
+        """What B's replica says of itself."""
+        text = (self.b.path(self.replica(vm)) / "manifest").read_text()
+        return json.loads(text[:text.rindex("xxh3-128 ")])
+
+    def points(self, vm):
+        """The listed points of B's replica, oldest first."""
+        return self.manifest(vm)["points"]
+
+    def point_image(self, vm, target, sequence):
+        """The image in which this point of this disk ends, as B names it."""
+        link = next(link for link in self.manifest(vm)["chain"] if link["sequence"] == sequence)
+        return f"{self.replica(vm)}/{target}-{link['generation']}-{sequence}.qcow2"
+
     def top_image(self, vm, target):
         """The image in which the newest point of this disk ends, as B names it."""
         folder = self.b.path(self.replica(vm))
@@ -312,11 +330,12 @@ class Site:
                   if (m := re.fullmatch(rf"{target}-(\d+)-(\d+)\.qcow2", f.name))]
         return f"{self.replica(vm)}/{max(images)[2].name}"
 
-    def serial(self, host, name):
-        """A Console over what the serial port of a replica says: its console file, or the pty that it is by default."""
+    def serial(self, host, name, from_start=True):
+        """A Console over what the serial port of a replica says: its console file, or the pty that it is by default.
+        Taken before the VM is started again, with from_start=False, it shows nothing of an earlier start."""
         xml = host.virsh("dumpxml", name)
         if log := re.search(r"<serial .*?<log file='([^']+)'.*?</serial>", xml, re.DOTALL):
-            return guests.Console(host.path(log.group(1)), from_start=True)
+            return guests.Console(host.path(log.group(1)), from_start)
         path = re.search(r"<serial type='pty'>\s*<source path='([^']+)'", xml).group(1)
         copy = self.folder / f"{host.name}-{name}-{len(self._readers)}.console"
         with open(copy, "wb") as out:

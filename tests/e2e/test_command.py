@@ -7,8 +7,8 @@ import pytest
 from sites import BIN, IDLE, PASSWORD, PORT, STORAGE
 
 VM = "shown"
-COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "failover", "vm start", "certificate authority",
-            "certificate host", "user add"]
+COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "failover", "revert", "point list", "point create",
+            "pause", "resume", "resync", "vm start", "certificate authority", "certificate host", "user add"]
 
 
 @pytest.fixture(scope="module")

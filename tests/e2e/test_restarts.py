@@ -16,7 +16,7 @@ ON_REPLICA = ["store.publish.before-rename", "store.publish.before-manifest", "s
 def vm(site):
     vm = site.a.define_guest(VM, cmdline="us=50000 churn=all", start=True)
     site.a.console(VM).wait_for(r"^READY", 120)
-    site.enable(VM)
+    site.enable(VM, words=("--no-auto-resync",))
     site.wait_point(vm)
     yield vm
     site.a.virsh("destroy", VM, check=False)

@@ -1,0 +1,92 @@
+"""Looking into a replica and rebuilding the database from it, with the daemon dead."""
+import json
+import subprocess
+
+import pytest
+from compare import compared_now
+from sites import IDLE, PORT, STORAGE, until
+
+VM = "rebuilt"
+
+
+@pytest.fixture(scope="module")
+def vm(site):
+    vm = site.a.define_guest(VM, disks=("16M", "16M"), cmdline=IDLE, start=True)
+    site.enable(VM, words=("--history", 2))
+    site.wait_point(vm)
+    site.cli("A", "point", "create", VM)
+    site.wait_settled(vm)
+    yield vm
+    site.a.virsh("destroy", VM, check=False)
+
+
+@pytest.fixture
+def dead(site, vm):
+    site.daemon("B").kill()
+    yield site
+    if not site.daemon("B").running():
+        site.daemon("B").start()
+
+
+def test_list_shows_what_the_manifest_says(dead, vm):
+    listed = json.loads(dead.cli("B", "store", "list", STORAGE, "--json"))
+    mine = next(r for r in listed["replicas"] if r["vm"] == vm)
+    assert [p["id"] for p in mine["points"]] == [p["id"] for p in reversed(dead.points(vm))]
+    text = dead.cli("B", "store", "list", dead.replica(vm))
+    assert VM in text and "on demand" in text and "host-a" in text
+
+
+@pytest.mark.parametrize("target", ["vda", "vdb"])
+def test_export_gives_a_disk_of_a_point(dead, vm, target):
+    point = dead.points(vm)[0]
+    out = f"/var/lib/libvirt/images/exported-{target}.raw"
+    dead.cli("B", "store", "export", dead.replica(vm), "--point", point["id"][:8], "--disk", target, "--out", out)
+    image = dead.b.path(dead.point_image(vm, target, point["sequence"]))
+    subprocess.run(["qemu-img", "compare", "-q", "-U", "-f", "raw", "-F", "qcow2", dead.b.path(out), image], check=True)
+    again = dead.cli("B", "store", "export", dead.replica(vm), "--disk", target, "--out", out, check=False)
+    assert again.returncode == 2 and out in again.stderr
+    dead.b.run(["rm", out])
+
+
+def test_export_over_nbd_is_read_only(dead, vm):
+    socket = "/run/understudy/look.sock"
+    server = dead.b.popen([dead.program("understudy"), "store", "export", dead.replica(vm), "--nbd", socket],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        until(lambda: dead.b.path(socket).exists(), 30, "the socket appears")
+        shown = dead.b.run(["nbdinfo", f"nbd+unix:///vda?socket={socket}"]).stdout
+        assert "is_read_only: true" in shown and str(16 << 20) in shown
+    finally:
+        server.kill()
+        server.wait(timeout=30)
+
+
+def test_wrong_names_are_told(dead, vm):
+    done = dead.cli("B", "store", "export", dead.replica(vm), "--point", "ffffffff", "--out", "/tmp/x", check=False)
+    assert done.returncode == 4 and "ffffffff" in done.stderr
+    done = dead.cli("B", "store", "list", "/etc", check=False)
+    assert done.returncode == 4 and "/etc" in done.stderr
+
+
+def test_recover_refuses_beside_a_running_daemon(site, vm):
+    done = site.cli("B", "store", "recover", STORAGE, check=False)
+    assert done.returncode == 3 and "stop" in done.stderr
+
+
+def test_database_lost_and_rebuilt(dead, vm):
+    state = dead.b.path("/var/lib/understudy")
+    points = [p["id"] for p in dead.points(vm)]
+    for file in state.glob("state.db*"):
+        file.unlink()
+    for file in state.joinpath("holds").iterdir():
+        file.unlink()
+    text = dead.cli("B", "store", "recover", STORAGE)
+    assert VM in text and "understudy authorize host-a" in text
+    dead.daemon("B").start()
+    dead.cli("B", "server", "enable", "--port", PORT)
+    dead.cli("B", "authorize", "host-a", "--storage", STORAGE)
+    assert dead.wsman("B").vm(vm)["ReplicationState"] == "3"
+    assert [p["id"] for p in dead.points(vm)] == points
+    refused = dead.b.virsh("start", VM, check=False)
+    assert refused.returncode and "Understudy holds this VM" in refused.stderr
+    compared_now(dead, vm, VM)
