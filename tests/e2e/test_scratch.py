@@ -27,7 +27,7 @@ def test_full_scratch_breaks_the_cycle_and_not_the_guest(site):
         site.wait_status("A", vm, lambda s: s["Phase"] == "sending", 60, "the cycle is sending")
         site.a.vmctl(VM, "fill", 900)       # what is in the way goes to the scratch space
         status = site.wait_status("A", vm, lambda s: "scratch" in (s.get("HealthCause") or ""), 90, "the cycle is broken")
-        assert status["ReplicationHealth"] == "2" and status["HealthNext"]
+        assert status["ReplicationHealth"] == "3" and status["HealthNext"]
         site.a.vmctl(VM, "fill", 900)       # the guest runs on
         assert site.a.virsh("domstate", VM) == "running"
         site.lab.shape("B")
