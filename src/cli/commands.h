@@ -47,6 +47,7 @@ Status certificate_show(Session& session, const Arguments& arguments);
 Status user_add(Session& session, const Arguments& arguments);
 // store_commands.cc
 Status store_list(Session& session, const Arguments& arguments);
+Status store_check(Session& session, const Arguments& arguments);
 Status store_export(Session& session, const Arguments& arguments);
 Status store_recover(Session& session, const Arguments& arguments);
 

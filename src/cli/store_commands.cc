@@ -12,11 +12,12 @@
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/text.h"
 #include "core/recovered.h"
 #include "files/posix_files.h"
 #include "statedb/sqlite_state_db.h"
-#include "store/load.h"
+#include "store/check.h"
 
 namespace understudy::cli {
 namespace {
@@ -198,6 +199,121 @@ Status store_list(Session& session, const Arguments& arguments) {
   object.set("replicas", replicas);
   session.print(text, object);
   return {};
+}
+
+namespace {
+
+std::string verdict(const store::CheckedPoint& point) {
+  if (!point.damages.empty()) return "damaged, " + bytes_text(point.damaged_bytes);
+  return point.unverified.empty() ? "good" : "not known";
+}
+
+JsonObject to_json(const store::CheckedPoint& checked, const std::vector<DiskGeometry>& disks) {
+  JsonObject object = to_json(checked.point);
+  object.set("result", checked.good() ? "good" : checked.damages.empty() ? "not known" : "damaged");
+  std::vector<JsonObject> damages;
+  for (const store::Damage& damage : checked.damages) {
+    JsonObject one;
+    one.set("disk", disks[damage.disk].target);
+    one.set("offset", damage.offset);
+    one.set("length", damage.length);
+    one.set("file", damage.file);
+    one.set("cause", damage.what);
+    damages.push_back(one);
+  }
+  object.set("damages", damages);
+  object.set("damaged_bytes", checked.damaged_bytes);
+  object.set("without_checksums", checked.unverified);
+  return object;
+}
+
+// What a person sees of one replica; each damage once, though many points may read it.
+std::string describe(const std::string& folder, const store::ReplicaCheck& check) {
+  Table table({"POINT", "CUT", "TYPE", "RESULT"});
+  std::vector<std::string> notes;
+  const auto note = [&](const std::string& text) {
+    if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(text);
+  };
+  for (auto point = check.points.rbegin(); point != check.points.rend(); ++point) {
+    table.add({point->point.id.lower(), iso_time(point->point.cut).substr(0, 19), type_words(point->point),
+               verdict(*point)});
+    for (const store::Damage& damage : point->damages)
+      note(check.manifest.identity.disks[damage.disk].target + ": " + bytes_text(damage.length) +
+           " at byte " + std::to_string(damage.offset) + ", in " + damage.file + ": " + damage.what);
+    for (const std::string& file : point->unverified) note(file + " has no checksums that can be used");
+  }
+  std::string text = printable(check.manifest.identity.name) + ", " + folder + ": " +
+                     bytes_text(check.bytes) + " compared\n";
+  text += check.points.empty() ? "no recovery point\n" : table.text();
+  for (const std::string& line : notes) text += "  " + printable(line) + "\n";
+  return text + "\n";
+}
+
+// The newest good point is what a person needs next.
+Status judge(const std::vector<store::ReplicaCheck>& checks) {
+  size_t damaged = 0;
+  size_t unknown = 0;
+  size_t all = 0;
+  std::string hint;
+  for (const store::ReplicaCheck& check : checks) {
+    std::string good;
+    const size_t before = damaged + unknown;
+    for (const store::CheckedPoint& point : check.points) {
+      ++all;
+      damaged += point.damages.empty() ? 0 : 1;
+      unknown += point.damages.empty() && !point.good() ? 1 : 0;
+      if (point.good()) good = point.point.id.lower();
+    }
+    if (damaged + unknown == before || !hint.empty()) continue;
+    const std::string& name = check.manifest.identity.name;
+    hint = (good.empty() ? "no point of " + name + " is known to be good"
+                         : "the newest good point of " + name + " is " + good) +
+           "; to have the newest compared with the VM and mended, on the primary: understudy resync " + name;
+  }
+  const std::string of = " of " + std::to_string(all) + " recovery points ";
+  if (damaged != 0)
+    return fail(ErrorCode::corrupt, std::to_string(damaged) + of + (damaged == 1 ? "is" : "are") + " damaged",
+                hint);
+  if (unknown != 0)
+    return fail(ErrorCode::corrupt, std::to_string(unknown) + of + "cannot be checked: checksums are missing",
+                hint);
+  return {};
+}
+
+}  // namespace
+
+Status store_check(Session& session, const Arguments& arguments) {
+  files::PosixFiles files;
+  US_TRY(const auto folders, replica_folders(files, arguments.argument(0)));
+  const SystemClock clock;
+  std::string text;
+  std::vector<JsonObject> replicas;
+  std::vector<store::ReplicaCheck> checks;
+  for (const std::string& folder : folders) {
+    Progress progress(session.console.err, session.console.draws, clock.now().monotonic);
+    const auto show = [&](uint64_t done, uint64_t total) {
+      progress.show({"Checking " + folder, total == 0 ? 100 : done * 100 / total, done, total},
+                    clock.now().monotonic);
+    };
+    US_TRY(store::ReplicaCheck check, store::check_replica(files, folder, show, CancelToken()));
+    progress.clear();
+    text += describe(folder, check);
+    JsonObject object;
+    object.set("vm", check.manifest.identity.vm.lower());
+    object.set("name", check.manifest.identity.name);
+    object.set("directory", folder);
+    object.set("bytes", check.bytes);
+    std::vector<JsonObject> points;
+    for (auto point = check.points.rbegin(); point != check.points.rend(); ++point)
+      points.push_back(to_json(*point, check.manifest.identity.disks));
+    object.set("points", points);
+    replicas.push_back(object);
+    checks.push_back(std::move(check));
+  }
+  JsonObject object;
+  object.set("replicas", replicas);
+  session.print(text, object);
+  return judge(checks);
 }
 
 Status store_export(Session& session, const Arguments& arguments) {

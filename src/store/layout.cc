@@ -45,6 +45,10 @@ std::string machine_name(FileNumber number) {
   return "machine-" + std::to_string(number.generation) + "-" + std::to_string(number.sequence);
 }
 
+std::string sums_path(const std::string& image) {
+  return image + ".sums";
+}
+
 bool valid_target(std::string_view target) {
   return !target.empty() && target.size() <= 4 &&
          std::all_of(target.begin(), target.end(), [](char c) { return c >= 'a' && c <= 'z'; });
@@ -58,6 +62,10 @@ bool is_active_name(std::string_view name) {
 bool is_image_name(std::string_view name) {
   const auto target = before_dash(name);
   return valid_target(target) && drop(name, target) && numbers(name, 2) == ".qcow2";
+}
+
+bool is_sums_name(std::string_view name) {
+  return name.ends_with(".sums") && is_image_name(name.substr(0, name.size() - 5));
 }
 
 bool is_reverted_name(std::string_view name) {

@@ -22,9 +22,11 @@ std::string image_name(std::string_view target, FileNumber number);       // vda
 std::string active_name(std::string_view target);                         // vda-active.qcow2
 std::string reverted_name(std::string_view target, uint64_t generation);  // vda-reverted-2.qcow2
 std::string machine_name(FileNumber number);                              // machine-1-12
+std::string sums_path(const std::string& image);                          // IMAGE.sums
 bool valid_target(std::string_view target);                               // [a-z]{1,4}
 // Could one of the functions above have made it, for any target?
 bool is_image_name(std::string_view name);
+bool is_sums_name(std::string_view name);  // vda-1-12.qcow2.sums
 bool is_active_name(std::string_view name);
 bool is_reverted_name(std::string_view name);
 bool is_machine_name(std::string_view name);

@@ -38,16 +38,16 @@ Result<std::unique_ptr<Image>> Image::open(Files& files, const std::string& path
   const Header& h = image->header_;
   image->end_ = image->counted_ = align_up(image->file_size_, h.cluster_size()) / h.cluster_size();
   US_CHECK(image->load_l1());
+  image->unclean_ = h.incompatible & kIncompatibleDirty;
   if (access == Access::read) return image;
   if (h.bitmaps)
     return fail(ErrorCode::not_supported,
                 path + " has persistent bitmaps, which a write from here would make wrong",
                 "qemu-img bitmap --remove " + path + " NAME, for each that `qemu-img info` shows");
   US_CHECK(image->load_reftable());
-  const bool unclean = h.incompatible & kIncompatibleDirty;
   if (access == Access::modify) US_CHECK(image->mark(true));
   image->writable_ = true;
-  if (access == Access::resume || unclean) US_CHECK(image->rebuild_refcounts(stop));
+  if (access == Access::resume || image->unclean_) US_CHECK(image->rebuild_refcounts(stop));
   return image;
 }
 

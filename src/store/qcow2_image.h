@@ -58,6 +58,7 @@ class Image {
   ~Image();
 
   const Header& header() const { return header_; }
+  bool was_unclean() const { return unclean_; }  // opened with the dirty mark of somebody who never sealed it
 
   // Any range of the disk. In an image with a backing file, clusters that are not there yet must be covered
   // whole (or up to the end of the disk).
@@ -123,6 +124,7 @@ class Image {
   uint64_t counted_ = 0;    // clusters below have their refcount in the file
   bool writable_ = false;
   bool marked_ = false;
+  bool unclean_ = false;
   bool unsynced_ = false;
   std::vector<uint64_t> l1_;        // raw entries
   std::set<uint64_t> dirty_l1_;     // pages of it

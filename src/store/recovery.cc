@@ -27,6 +27,7 @@ class Recovery {
     US_CHECK(take_back_staged());
     US_TRY(found_.loaded.merge, check_chains(files_, layout_, manifest()));
     US_CHECK(check_machines(files_, layout_, manifest()));
+    US_CHECK(follow_renamed());
     US_CHECK(check_active());
     US_CHECK(remove_unnamed());
     return std::move(found_);
@@ -103,6 +104,10 @@ class Recovery {
         US_CHECK(files_.rename(layout_.in(name), layout_.staged(name)));
         moved_ = true;
       }
+      if (const std::string sums = sums_path(name); present(sums)) {
+        US_CHECK(files_.rename(layout_.in(sums), layout_.staged(sums)));
+        moved_ = true;
+      }
       const std::string backing = below ? image_name(disk.target, *below) : "";
       Status good = check_image(files_, layout_.staged(name), disk.size, layer.link.cluster_size, backing);
       if (good) continue;
@@ -111,6 +116,20 @@ class Recovery {
       return false;
     }
     return true;
+  }
+
+  // An image took the name of the one above it: its checksums do so too.
+  Status follow_renamed() {
+    const OpenMerge& merge = found_.loaded.merge;
+    if (!merge.any()) return {};
+    const FileNumber upper = manifest().chain[*manifest().index_of(merge.lower) + 1].number;
+    for (size_t disk = 0; disk < disks().size(); ++disk) {
+      const std::string sums = sums_path(image_name(disks()[disk].target, merge.lower));
+      if (!merge.renamed[disk] || !present(sums)) continue;
+      US_CHECK(
+          files_.rename(layout_.in(sums), layout_.in(sums_path(image_name(disks()[disk].target, upper)))));
+    }
+    return files_.sync_directory(layout_.directory());
   }
 
   Status check_active() {
@@ -127,16 +146,23 @@ class Recovery {
     return {};
   }
 
+  static void add_image(std::set<std::string>& names, const DiskGeometry& disk, FileNumber number) {
+    const std::string name = image_name(disk.target, number);
+    names.insert(name);
+    names.insert(sums_path(name));
+  }
+
   // Only names that are made here are removed: what somebody else put into the directory is his.
   Status remove_unnamed() {
     std::set<std::string> named{"manifest"};
     for (const DiskGeometry& disk : disks())
-      for (const ChainLink& link : manifest().chain) named.insert(image_name(disk.target, link.number));
+      for (const ChainLink& link : manifest().chain) add_image(named, disk, link.number);
     for (const ListedPoint& listed : manifest().points)
       if (listed.machine) named.insert(machine_name(*listed.machine));
     for (const std::string& name : names_) {
       const std::string whole = name.substr(0, name.size() - (name.ends_with(".tmp") ? 4 : 0));
-      const bool ours = is_image_name(name) || whole == "manifest" || is_machine_name(whole);
+      const bool ours =
+          is_image_name(name) || is_sums_name(name) || whole == "manifest" || is_machine_name(whole);
       if (ours && !named.contains(name)) US_CHECK(files_.remove(layout_.in(name)));
     }
     std::set<std::string> staged;
@@ -144,7 +170,7 @@ class Recovery {
       staged.insert("cursor");
       for (const auto& layer : {found_.staging->base, found_.staging->delta})
         for (const DiskGeometry& disk : disks())
-          if (layer) staged.insert(image_name(disk.target, layer->link.number));
+          if (layer) add_image(staged, disk, layer->link.number);
     }
     US_TRY(const auto incoming, files_.list(layout_.incoming()));
     for (const std::string& name : incoming)
@@ -210,8 +236,8 @@ Status finish_removal(Files& files, const Layout& layout) {
   US_TRY(const auto names, files.list(layout.directory()));
   for (const std::string& name : names) {
     const std::string whole = name.substr(0, name.size() - (name.ends_with(".tmp") ? 4 : 0));
-    if (is_image_name(name) || is_active_name(name) || is_reverted_name(name) || is_machine_name(whole) ||
-        name == "manifest.tmp")
+    if (is_image_name(name) || is_sums_name(name) || is_active_name(name) || is_reverted_name(name) ||
+        is_machine_name(whole) || name == "manifest.tmp")
       US_CHECK(files.remove(layout.in(name)));
   }
   US_CHECK(files.sync_directory(layout.directory()));

@@ -350,7 +350,10 @@ Status Replica::publish(const Manifest& next, const std::vector<ChainLink>& link
   for (const ChainLink& link : links) {
     for (const DiskGeometry& disk : identity_.disks) {
       const std::string name = image_name(disk.target, link.number);
+      const std::string sums = sums_path(name);
       US_CHECK(files_.rename(layout_.staged(name), layout_.in(name)));
+      US_TRY(const bool summed, files_.exists(layout_.staged(sums)));
+      if (summed) US_CHECK(files_.rename(layout_.staged(sums), layout_.in(sums)));
     }
   }
   US_CHECK(fault_point("store.publish.after-rename"));

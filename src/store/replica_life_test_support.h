@@ -2,6 +2,7 @@
 // whole life in steps that can be repeated after a crash.
 #pragma once
 
+#include "store/check.h"
 #include "store/store_test_support.h"
 
 namespace understudy::store {
@@ -101,6 +102,19 @@ inline void expect_point(Files& files, ReplicaStore& store, const Uuid& point, c
   for (uint32_t d = 0; d < want.size(); ++d) {
     EXPECT_EQ(read_chain(files, (*chains)[d], want[d].size()) == want[d], true) << "disk " << d;
     EXPECT_EQ(read_view(**view, d) == want[d], true) << "disk " << d << " of the view";
+  }
+}
+
+// Every byte of every listed point fits its checksum, and has one.
+inline void expect_all_sums(Files& files, const std::string& directory) {
+  const auto check = check_replica(
+      files, directory, [](uint64_t, uint64_t) {}, CancelToken());
+  ASSERT_OK(check);
+  for (const CheckedPoint& point : check->points) {
+    EXPECT_EQ(point.unverified, std::vector<std::string>());
+    for (const Damage& damage : point.damages)
+      ADD_FAILURE() << "point " << point.point.lineage.sequence << ": " << damage.file << " at "
+                    << damage.offset << ", " << damage.length << " bytes: " << damage.what;
   }
 }
 

@@ -100,15 +100,28 @@ Result<uint64_t> Replica::merge_step(Lock& lock, size_t index, const CancelToken
 }
 
 // The lower file has everything of the one above it, and takes over its name: what is above finds it there.
+// Its checksums follow when that is durable. A start finds out how far this got (recovery.cc).
 Status Replica::take_name(size_t disk, FileNumber lower, FileNumber upper) {
+  const std::string from = image_path(disk, lower);
+  const std::string to = image_path(disk, upper);
+  US_TRY(const bool summed, files_.exists(sums_path(from)));
+  if (!summed) {  // then what is there is of another image
+    US_CHECK(files_.remove(sums_path(to)));
+    US_CHECK(files_.sync_directory(layout_.directory()));
+  }
   US_CHECK(fault_point("store.merge.before-rename"));
   unsure_ = true;
-  US_CHECK(files_.rename(image_path(disk, lower), image_path(disk, upper)));
-  unsure_ = false;
+  US_CHECK(files_.rename(from, to));
   held_.merge.lower = lower;
   held_.merge.renamed[disk] = true;
   US_CHECK(fault_point("store.merge.after-rename"));
-  return files_.sync_directory(layout_.directory());
+  US_CHECK(files_.sync_directory(layout_.directory()));
+  if (summed) {
+    US_CHECK(files_.rename(sums_path(from), sums_path(to)));
+    US_CHECK(files_.sync_directory(layout_.directory()));
+  }
+  unsure_ = false;
+  return {};
 }
 
 }  // namespace understudy::store

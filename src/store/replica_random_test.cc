@@ -201,6 +201,7 @@ class Random {
     ASSERT_NE(store_, nullptr);
     const auto points = store_->points();
     ASSERT_EQ(points.size(), model_.points.size());
+    if (pick(5) == 0) expect_all_sums(files_, kDirectory);
     for (size_t i = 0; i < points.size(); ++i) {
       const Model::Point& want = model_.points[i];
       ASSERT_EQ(points[i].lineage.sequence, want.sequence);

@@ -330,10 +330,12 @@ TEST_F(ReplicaTest, FilesOfOthersAreLeftAlone) {
   ASSERT_OK(publish(1, 0));
   files_.put(in("vda-backup.qcow2"), "mine");
   files_.put(in("vda-1-99.qcow2"), "left by a crash");
+  files_.put(in("vda-1-98.qcow2.sums"), "left by a crash");
   files_.put(in("incoming/vda-1-77.qcow2"), "left by a crash");
   ASSERT_OK(reopen());
-  EXPECT_EQ(*files_.list(kDirectory), (std::vector<std::string>{"incoming", "manifest", "vda-1-1.qcow2",
-                                                                "vda-backup.qcow2", "vdb-1-1.qcow2"}));
+  EXPECT_EQ(*files_.list(kDirectory),
+            (std::vector<std::string>{"incoming", "manifest", "vda-1-1.qcow2", "vda-1-1.qcow2.sums",
+                                      "vda-backup.qcow2", "vdb-1-1.qcow2", "vdb-1-1.qcow2.sums"}));
   EXPECT_EQ(files_.list(in("incoming"))->size(), 0u);
 }
 

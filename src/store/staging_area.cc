@@ -85,7 +85,7 @@ Status StagingArea::make_images(const StagedLayer& layer, const std::optional<Ch
     qcow2::Image::New wanted{geometry.size, layer.link.cluster_size, {}, OpenMode::create_new};
     if (below) wanted.backing = image_name(geometry.target, below->number);
     US_CHECK(files_.remove(path(layer, disk)));
-    US_TRY(auto image, qcow2::Image::create(files_, path(layer, disk), wanted));
+    US_TRY(auto image, SummedImage::create(files_, path(layer, disk), wanted));
     made.push_back(std::move(image));
   }
   images_ = std::move(made);
@@ -95,7 +95,7 @@ Status StagingArea::make_images(const StagedLayer& layer, const std::optional<Ch
 Status StagingArea::open_images(const StagedLayer& layer) {
   Images opened;
   for (size_t disk = 0; disk < identity_.disks.size(); ++disk) {
-    US_TRY(auto image, qcow2::Image::open(files_, path(layer, disk), qcow2::Access::resume));
+    US_TRY(auto image, SummedImage::open(files_, path(layer, disk), qcow2::Access::resume));
     opened.push_back(std::move(image));
   }
   images_ = std::move(opened);
@@ -223,7 +223,10 @@ Status StagingArea::forget() {
 }
 
 Status StagingArea::remove_images(const StagedLayer& layer) {
-  for (size_t disk = 0; disk < identity_.disks.size(); ++disk) US_CHECK(files_.remove(path(layer, disk)));
+  for (size_t disk = 0; disk < identity_.disks.size(); ++disk) {
+    US_CHECK(files_.remove(path(layer, disk)));
+    US_CHECK(files_.remove(sums_path(path(layer, disk))));
+  }
   return {};
 }
 

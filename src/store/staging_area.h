@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "store/qcow2_image.h"
 #include "store/records.h"
+#include "store/sums.h"
 
 namespace understudy::store {
 
@@ -40,7 +40,7 @@ class StagingArea {
   Status drop();
 
  private:
-  using Images = std::vector<std::unique_ptr<qcow2::Image>>;
+  using Images = std::vector<std::unique_ptr<SummedImage>>;
   StagedLayer& top() { return record_.delta ? *record_.delta : *record_.base; }
   bool resumes(const TransferKey& key, uint32_t granule) const;
   Status begin_pass(const TransferKey& key, uint32_t granule, const std::optional<ChainLink>& below);

@@ -11,7 +11,10 @@ VM = "rebuilt"
 
 @pytest.fixture(scope="module")
 def vm(site):
-    vm = site.a.define_guest(VM, disks=("16M", "16M"), cmdline=IDLE, start=True)
+    disks = [site.a.create_disk(f"/var/lib/libvirt/images/{VM}-{n}.qcow2", "16M") for n in (1, 2)]
+    for disk in disks:
+        site.a.run(["qemu-io", "-f", "qcow2", "-c", "write -q -P 0x42 3M 1M", "-c", "write -q -P 0x17 9M 128k", disk])
+    vm = site.a.define_guest(VM, disks=disks, cmdline=IDLE, start=True)
     site.enable(VM, words=("--history", 2))
     site.wait_point(vm)
     site.cli("A", "point", "create", VM)
@@ -59,6 +62,57 @@ def test_export_over_nbd_is_read_only(dead, vm):
     finally:
         server.kill()
         server.wait(timeout=30)
+
+
+def flip(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+
+
+def data_in(image):
+    """Where the file itself has its first bytes of data, and of which place of the disk."""
+    shown = json.loads(subprocess.run(["qemu-img", "map", "-U", "--output=json", image], check=True, capture_output=True).stdout)
+    run = next(r for r in shown if r["depth"] == 0 and r["data"] and "offset" in r)
+    return run["offset"], run["start"]
+
+
+def test_check_finds_each_point_good(dead, vm):
+    text = dead.cli("B", "store", "check", STORAGE)
+    assert VM in text and "good" in text and "damaged" not in text and "not known" not in text
+    shown = json.loads(dead.cli("B", "store", "check", dead.replica(vm), "--json"))
+    mine = shown["replicas"][0]
+    assert [p["id"] for p in mine["points"]] == [p["id"] for p in reversed(dead.points(vm))]
+    assert {p["result"] for p in mine["points"]} == {"good"} and mine["bytes"] > 0
+
+
+def test_check_names_a_flipped_bit_and_the_newest_good_point(dead, vm):
+    image = dead.b.path(dead.point_image(vm, "vda", dead.points(vm)[0]["sequence"]))
+    host, place = data_in(image)
+    flip(image, host + 100)
+    try:
+        done = dead.cli("B", "store", "check", dead.replica(vm), check=False)
+        assert done.returncode == 1 and "damaged" in done.stderr and f"understudy resync {VM}" in done.stderr
+        assert image.name in done.stdout and f"at byte {place}" in done.stdout
+        done = dead.cli("B", "store", "check", dead.replica(vm), "--json", check=False)
+        oldest = json.loads(done.stdout.splitlines()[0])["replicas"][0]["points"][-1]
+        assert oldest["result"] == "damaged" and oldest["damages"][0]["disk"] == "vda"
+    finally:
+        flip(image, host + 100)
+    dead.cli("B", "store", "check", dead.replica(vm))
+
+
+def test_check_does_not_call_good_what_it_cannot_check(dead, vm):
+    sums = dead.b.path(dead.point_image(vm, "vdb", dead.points(vm)[0]["sequence"]) + ".sums")
+    kept = sums.read_bytes()
+    sums.unlink()
+    try:
+        done = dead.cli("B", "store", "check", dead.replica(vm), check=False)
+        assert done.returncode == 1 and "cannot be checked" in done.stderr and "not known" in done.stdout
+    finally:
+        sums.write_bytes(kept)
 
 
 def test_wrong_names_are_told(dead, vm):
