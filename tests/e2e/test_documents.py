@@ -14,6 +14,7 @@ ELSEWHERE = {
     r"^cmake --preset|^ninja |^ctest ": "building is what ./test begins with",
     r"^(UNDERSTUDY_\w+=\S+ )?tests/bench/": "measurements take a quiet machine and minutes",
     r"^qemu-img (info --backing-chain|check|create -f qcow2 -b) ": "test_main_path.py does it to a replica whose daemon is dead",
+    r"^understudy store check ": "test_store.py does it to a replica whose daemon is dead",
     r"^systemctl |^apt-get |^git ": "of the system; there is no systemd in a test host",
     r"^(/usr/bin/)?python3 -m pytest": "runs this test",
 }
