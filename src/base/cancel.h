@@ -2,9 +2,11 @@
 // Work that waits in the kernel polls `fd()` too: it becomes readable when cancelled.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 
 #include "base/result.h"
+#include "base/time.h"
 
 namespace understudy {
 
@@ -16,6 +18,8 @@ class CancelToken {
   int fd() const;  // readable once cancelled; owned by the token, not to be read or closed
   // ErrorCode::cancelled when cancelled.
   Status check() const;
+  // Waits until one of them is cancelled: false when `most` has passed.
+  static bool wait(std::initializer_list<CancelToken> any, Duration most);
 
  private:
   struct State;

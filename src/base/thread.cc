@@ -3,9 +3,17 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <utility>
+
+#include "base/waiting.h"
+
 namespace understudy {
 
 Thread::Thread(std::string name, std::function<void()> body) {
+  if (Scheduler* below = scheduler()) {
+    scheduled_ = below->start(name, std::move(body));
+    return;
+  }
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -17,9 +25,13 @@ Thread::Thread(std::string name, std::function<void()> body) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
+Thread::Thread(Thread&& other) noexcept
+    : thread_(std::move(other.thread_)), scheduled_(std::exchange(other.scheduled_, 0)) {}
+
 Thread& Thread::operator=(Thread&& other) {
   join();
   thread_ = std::move(other.thread_);
+  scheduled_ = std::exchange(other.scheduled_, 0);
   return *this;
 }
 
@@ -28,6 +40,7 @@ Thread::~Thread() {
 }
 
 void Thread::join() {
+  if (scheduled_ != 0) scheduler()->join(std::exchange(scheduled_, 0));
   if (thread_.joinable()) thread_.join();
 }
 

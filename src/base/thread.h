@@ -3,6 +3,7 @@
 // stop order.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <thread>
@@ -14,14 +15,15 @@ class Thread {
   Thread() = default;
   // All signals are blocked in the new thread: only the main thread waits for them.
   Thread(std::string name, std::function<void()> body);
-  Thread(Thread&&) = default;
+  Thread(Thread&& other) noexcept;
   Thread& operator=(Thread&& other);
   ~Thread();
   void join();
-  bool running() const { return thread_.joinable(); }
+  bool running() const { return thread_.joinable() || scheduled_ != 0; }
 
  private:
   std::thread thread_;
+  uint64_t scheduled_ = 0;  // of a scheduler below (base/waiting.h)
 };
 
 }  // namespace understudy

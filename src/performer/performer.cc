@@ -220,7 +220,7 @@ void Performer::on(const State& state, const core::OpenJob& action) {
 
 // From here on the source yields only what differs from that point of the replica.
 void Performer::compare(Runtime& mine, const State& state, const core::Send& action) {
-  const transfer::HashSecret secret = transfer::HashSecret::random();
+  const transfer::HashSecret secret = ports_.new_secret();
   transfer::HashesRequest about;
   about.vm = state.vm;
   about.newest = *action.compare_with;

@@ -6,7 +6,7 @@
 #include "performer/core_loop.h"
 #include "performer/progress.h"
 #include "performer/worker_pool.h"
-#include "store/crash_files_test_support.h"
+#include "store/testing/crash_files.h"
 
 namespace understudy::performer {
 namespace {

@@ -11,6 +11,7 @@
 #include "core/ports/hypervisor.h"
 #include "core/ports/state_db.h"
 #include "store/files.h"
+#include "transfer/block_hash.h"
 #include "transfer/peer.h"
 #include "transfer/source.h"
 
@@ -32,6 +33,7 @@ struct Ports {
   core::Ids& ids;
   OpenSource open_source;
   GiveToGuest give_to_guest;
+  std::function<transfer::HashSecret()> new_secret = transfer::HashSecret::random;
 };
 
 }  // namespace understudy::performer

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "store/crash_files_test_support.h"
+#include "store/testing/crash_files.h"
 #include "store/qcow2_image.h"
 #include "store/replica_store.h"
 

@@ -1,5 +1,7 @@
 #include "transfer/frame_io.h"
 
+#include "base/waiting.h"
+
 namespace understudy::transfer {
 namespace {
 
@@ -44,12 +46,11 @@ Status write_text(Wire& wire, FrameType type, std::string_view json, Duration ti
 }
 
 void part(Wire& wire) {
-  const SystemClock clock;
-  const Monotonic until = clock.now().monotonic + kDrain;
+  const Monotonic until = waiting_now() + kDrain;
   if (!wire.shutdown()) return;
   Bytes dropped(64 << 10);
   for (uint64_t total = 0; total < kMostDrain;) {
-    const Duration left = until - clock.now().monotonic;
+    const Duration left = until - waiting_now();
     if (left.us <= 0) return;
     const auto got = wire.read(dropped, left);
     if (!got || *got == 0) return;

@@ -2,11 +2,11 @@
 // limits::kMostHashesAhead wait. Lives for one stream; its destructor waits for the `ask` under way.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 
 #include "base/thread.h"
+#include "base/waiting.h"
 #include "transfer/compare_source.h"
 
 namespace understudy::transfer {
@@ -31,7 +31,7 @@ class HashFeed {
   const uint32_t granule_;
   const AskHashes ask_;
   std::mutex mutex_;  // for the next three
-  std::condition_variable changed_;
+  Condition changed_;
   std::deque<Result<Range>> ready_;
   bool stopping_ = false;
   Thread thread_;

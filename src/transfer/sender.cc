@@ -1,27 +1,19 @@
 #include "transfer/sender.h"
 
-#include <poll.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <optional>
 
 #include "base/assert.h"
 #include "base/thread.h"
+#include "base/waiting.h"
 #include "transfer/compression.h"
 #include "transfer/control.h"
 #include "transfer/frame_io.h"
 
 namespace understudy::transfer {
 namespace {
-
-std::chrono::microseconds chrono_of(Duration d) {
-  return std::chrono::microseconds(d.us);
-}
 
 // Where a failure was seen. What the replica says is the cause of what the connection did, not of what
 // happened here.
@@ -49,9 +41,7 @@ class CancelWatch {
  public:
   CancelWatch(const CancelToken& cancel, std::function<void()> then)
       : thread_("link-cancel", [cancel, done = done_, then = std::move(then)] {
-          pollfd fds[2] = {{cancel.fd(), POLLIN, 0}, {done.fd(), POLLIN, 0}};
-          while (poll(fds, 2, -1) < 0 && errno == EINTR) {
-          }
+          (void)CancelToken::wait({cancel, done}, Condition::kForever);
           if (cancel.cancelled()) then();
         }) {}
   ~CancelWatch() { done_.cancel(); }
@@ -101,7 +91,7 @@ struct Sender::State {
   uint64_t reported = 0;
 
   std::mutex mutex;                  // for all below
-  std::condition_variable changed;   // any of it
+  Condition changed;                 // any of it
   std::deque<ChunkPtr> queue;        // in order, until its writing begins
   std::deque<ChunkPtr> to_compress;  // those of them nobody has taken yet
   uint64_t queued = 0;               // cost of what is not yet written
@@ -180,7 +170,7 @@ Status Sender::State::pump(Source& source, const CancelToken& cancel) {
 void Sender::State::end_threads() {
   std::unique_lock lock(mutex);
   if (failure) {
-    changed.wait_for(lock, chrono_of(kCauseWait), [this] {
+    changed.wait_for(lock, kCauseWait, [this] {
       return failure_cause == Cause::replica || (broken ? reader_done : writer_done);
     });
     if (failure_cause != Cause::replica && writer_done && !torn) {
@@ -224,7 +214,7 @@ Status Sender::State::push(ExtentData extent) {
 
   std::unique_lock lock(mutex);
   while (!failure && queued + chunk->cost() > kMostQueued) {
-    changed.wait_for(lock, chrono_of(limits::kLinkIdle));
+    changed.wait_for(lock, limits::kLinkIdle);
     report_progress(lock);
   }
   if (failure) return fail(*failure);
@@ -242,7 +232,7 @@ Status Sender::State::wait_complete() {
   end = EndFrame{at, summary.data_bytes, summary.zero_bytes};
   changed.notify_all();
   while (!failure && !complete) {
-    changed.wait_for(lock, chrono_of(limits::kLinkIdle));
+    changed.wait_for(lock, limits::kLinkIdle);
     report_progress(lock);
   }
   if (failure) return fail(*failure);
@@ -287,7 +277,7 @@ void Sender::State::write_loop() {
   std::unique_lock lock(mutex);
   Status status;
   while (status && !failure && !end_sent) {
-    const bool due = changed.wait_for(lock, chrono_of(kPingAfter),
+    const bool due = changed.wait_for(lock, kPingAfter,
                                       [this] { return failure || writable() || (end && queue.empty()); });
     if (failure) break;
     torn = true;
@@ -351,7 +341,7 @@ void Sender::State::read_loop() {
   Status status;
   while (status) {
     const auto frame = read_frame(wire, limits::kLinkIdle);
-    const Monotonic now = SystemClock().now().monotonic;
+    const Monotonic now = waiting_now();
     std::unique_lock lock(mutex);
     if (complete || stopping) break;
     if (end_sent && until_complete.us == INT64_MAX) until_complete = now + limits::kLinkFinish;

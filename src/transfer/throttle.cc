@@ -1,9 +1,8 @@
 #include "transfer/throttle.h"
 
-#include <poll.h>
-
 #include <algorithm>
-#include <cerrno>
+
+#include "base/waiting.h"
 
 namespace understudy::transfer {
 
@@ -30,16 +29,9 @@ Result<Monotonic> Throttle::reserve(uint64_t bytes, Monotonic now, Duration most
 }
 
 Status Throttle::take(uint64_t bytes, Duration most, const CancelToken& cancel) {
-  const SystemClock clock;
-  US_TRY(const Monotonic start, reserve(bytes, clock.now().monotonic, most));
-  while (true) {
-    US_CHECK(cancel.check());
-    const Duration left = start - clock.now().monotonic;
-    if (left.us <= 0) return {};
-    pollfd cancelled{cancel.fd(), POLLIN, 0};
-    const auto wait_ms = static_cast<int>(std::min<int64_t>(left.whole_millis() + 1, 60'000));
-    if (poll(&cancelled, 1, wait_ms) < 0 && errno != EINTR) return fail_errno(errno, "poll");
-  }
+  US_TRY(const Monotonic start, reserve(bytes, waiting_now(), most));
+  (void)CancelToken::wait({cancel}, start - waiting_now());
+  return cancel.check();
 }
 
 }  // namespace understudy::transfer

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,7 +18,19 @@ namespace understudy::store {
 
 class CrashFiles final : public Files {
  public:
+  enum class Operation : uint8_t { look, read, write, resize, sync, name, sync_names };
+  // What is to become of an operation. An error may come instead of the effect or after it; of a write that is
+  // refused, the first `done` bytes are there. What a failed sync was to make durable never will be.
+  struct Verdict {
+    std::optional<Error> error{};
+    bool after = false;
+    size_t done = 0;
+  };
+  using Judge = std::function<Verdict(Operation operation, const std::string& path)>;
+
   CrashFiles();
+  // Asked before every operation, from the next one on.
+  void judge(Judge judge) { judge_ = std::move(judge); }
 
   // From the n-th operation on (counted from 1, since the last call) everything fails, as for a killed
   // process.
@@ -40,9 +54,14 @@ class CrashFiles final : public Files {
   Result<std::vector<std::string>> list(const std::string& directory) override;
   Result<uint64_t> free_space(const std::string& path) override;
 
-  // For tests that damage things; durable at once.
+  // For tests that look, or damage things; what they write is durable at once.
   std::string content(const std::string& path) const;
+  const Bytes* bytes(const std::string& path) const;          // null: not there
+  const Bytes* durable_bytes(const std::string& path) const;  // what a crash that loses all would leave
+  std::vector<std::string> paths() const;
+  uint64_t changes_outside(const std::string& directory) const;  // of it; counted over all lives
   void put(const std::string& path, const std::string& content);
+  void flip(const std::string& path, uint64_t bit);
 
  private:
   struct Change {  // of one file, not synced
@@ -63,7 +82,9 @@ class CrashFiles final : public Files {
   class MemoryFile;
   using Names = std::map<std::string, std::shared_ptr<Inode>>;  // no inode: a directory
 
-  Status step();
+  Status step(Operation operation, const std::string& path);
+  Status end();  // of an operation that step() let happen
+  void changed(const std::string& path);
   void change(NameChange change);
   static void apply(Names& names, const NameChange& change);
   template <class Survives>
@@ -72,6 +93,9 @@ class CrashFiles final : public Files {
   Names now_;
   Names durable_;
   std::vector<NameChange> changes_;
+  Judge judge_;
+  Verdict verdict_;
+  std::map<std::string, uint64_t> changed_;  // directory -> changes in it
   uint64_t operations_ = 0;
   uint64_t die_at_ = 0;
   uint64_t fail_at_ = 0;
