@@ -1,0 +1,116 @@
+// The fault model. Everything here may happen at any moment of a seed's first part; in the second part it is over,
+// and the relationship has to come to rest.
+//
+// Hosts. The daemon of either side dies, or the power of the whole host fails, at any durable step: before or
+// after any change of a file or a name, any write of the state database, any call of the hypervisor. With the power
+// goes what was not synced: each sector of each write and each name is lost or kept by itself (a rename is never
+// half done); with the primary's power goes QEMU, whose records of changes are inconsistent then, and what the
+// guest had not flushed.
+// Disks. Reading, writing, syncing fail with EIO; what a failed sync was to make durable never will be. Space runs
+// out for a while, a write is refused after any of its bytes. A bit flips at rest in what is sealed: manifest,
+// cursor, machine, a row of the state database; it must be refused by name, or be survived.
+// Network. Nobody answers; a connection breaks after any byte, in silence or not; bytes are late, up to longer than
+// any deadline; an answer is lost after its request was carried out; a whole conversation is said again later, as by
+// a host that was believed gone; a frame arrives damaged (TLS would see to that; the decoders must too).
+// Hypervisor. A call fails, or succeeds and its answer is lost; a checkpoint is gone or its record inconsistent; the
+// record has more than what changed; QEMU dies; the VM stops and starts; somebody writes to its disks meanwhile; the
+// scratch space is full; another program has a job open; the guest does not freeze.
+// Clocks. The wall clock is set forward by hours, or back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "network.h"
+#include "random.h"
+#include "store/testing/crash_files.h"
+
+namespace understudy::sim {
+
+enum class Fault : uint8_t {
+  daemon_dies,
+  power_cut,
+  qemu_dies,
+  io_error,
+  no_space,
+  bit_flip,
+  database_error,
+  hypervisor_error,
+  answer_lost,
+  nobody_answers,
+  connection_cut,
+  connection_stalls,
+  reply_lost,
+  late,
+  said_again,
+  frame_damaged,
+  checkpoint_lost,
+  more_changed,
+  vm_stops,
+  written_while_off,
+  scratch_full,
+  foreign_job,
+  freeze_fails,
+  clock_set,
+  queue_full,
+  count
+};
+inline constexpr size_t kFaults = static_cast<size_t>(Fault::count);
+std::string_view fault_name(Fault fault);
+
+struct CallVerdict {
+  std::optional<Error> error{};
+  bool after = false;  // the effect is there all the same
+  bool refused() const { return error && !after; }
+  Status error_or_nothing() const {
+    if (error) return fail(*error);
+    return {};
+  }
+};
+
+class Faults {
+ public:
+  explicit Faults(World& world) : world_(world) {}
+  void begin();  // draws what this seed's world is like
+  void stop();   // and repairs what is broken
+
+  // --- asked by the ports ---
+  store::CrashFiles::Verdict file(int host, store::CrashFiles::Operation operation, const std::string& path);
+  CallVerdict call(int host, std::string_view name, bool changes);
+  LinkPlan link();
+  bool link_answers();
+  Duration latency();
+  bool queue_is_full();
+  bool freeze_fails();
+  bool more_changed();
+  // --- out of nowhere ---
+  void happen();
+  Duration until_next();
+
+  void count(Fault fault, int host = -1);
+  const std::array<uint64_t, kFaults>& counts() const { return counts_; }
+  // A bit is flipped at this moment: what is refused is refused rightly.
+  bool flipped() const { return !flip_path_.empty() || !flip_row_.empty(); }
+
+ private:
+  bool likes(Fault fault) const { return on_ && likes_[static_cast<size_t>(fault)]; }
+  std::optional<CallVerdict> death(int host, bool durable);
+  void draw_death(int host);
+  void flip();
+  void unflip();
+
+  World& world_;
+  bool on_ = false;
+  std::array<bool, kFaults> likes_{};  // of this seed
+  std::array<uint64_t, kFaults> counts_{};
+  std::array<uint64_t, 2> dies_in_{};  // durable steps of the host; 0: not
+  std::array<uint64_t, 2> full_for_{};  // operations of its disk that find no space
+  uint64_t rarity_ = 0;                // of errors among operations
+  int flip_host_ = 0;
+  std::string flip_path_;
+  uint64_t flip_bit_ = 0;
+  std::string flip_row_;
+};
+
+}  // namespace understudy::sim

@@ -1,0 +1,39 @@
+// The operator: enables replication, asks for whatever can be asked for at any time, and in the end does what the
+// product says is to be done.
+#pragma once
+
+#include "core/event.h"
+#include "random.h"
+
+namespace understudy::sim {
+
+class World;
+class Host;
+
+class Operations {
+ public:
+  explicit Operations(World& world) : world_(world) {}
+  // Until there is a relationship: asks for it again whenever there is none.
+  void enable();
+  void act();
+  // One thing that a host's words ask for, if any.
+  void obey();
+  Duration until_next();
+
+  void create();
+  void start_copy();
+  void fail_over();
+  void revert();
+  void ask_state(Host& host, uint16_t requested);  // 3 resume, 7 pause, 9 cancel the resync
+  void resync(bool later);
+  void make_point();
+  void power(Host& host, bool on);
+
+ private:
+  void start_at_once(Host& host);  // by hand, past the product
+
+  World& world_;
+  uint64_t answered_ = 0;
+};
+
+}  // namespace understudy::sim

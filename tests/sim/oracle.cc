@@ -1,0 +1,168 @@
+#include "oracle.h"
+
+#include <nlohmann/json.hpp>
+
+#include "chain_reader.h"
+#include "world.h"
+
+namespace understudy::sim {
+namespace {
+
+std::optional<ManifestOnDisk> parse_manifest(const Bytes* bytes) {
+  if (bytes == nullptr) return std::nullopt;
+  std::string_view text = as_text(*bytes);
+  text = text.substr(0, text.rfind("xxh3-128 "));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (json.is_discarded()) return std::nullopt;
+  ManifestOnDisk manifest;
+  manifest.generation = json["generation"];
+  manifest.spent = json["spent"];
+  manifest.chain = json["chain"].size();
+  for (const auto& point : json["points"])
+    manifest.points.push_back({point["id"], manifest.generation, point["sequence"], point["keep"], point["cut_us"]});
+  if (!json["failover"].is_null())
+    manifest.failover = ManifestOnDisk::Failover{json["failover"]["generation"], json["failover"]["complete"]};
+  return manifest;
+}
+
+uint64_t sequence_of(const std::string& checkpoint) {
+  return std::stoull(checkpoint.substr(checkpoint.rfind('-') + 1));
+}
+
+std::string number(uint64_t n) {
+  return std::to_string(n);
+}
+
+}  // namespace
+
+void Oracle::violate(const std::string& check, const std::string& found) {
+  if (violation_) return;
+  violation_ = Violation{check, found};
+  world_.trace.text([&] { return "VIOLATION: " + check + ": " + found; });
+}
+
+std::optional<ManifestOnDisk> Oracle::manifest(bool durable) const {
+  const auto& files = world_.replica().files;
+  const std::string path = world_.directory() + "/manifest";
+  return parse_manifest(durable ? files.durable_bytes(path) : files.bytes(path));
+}
+
+uint64_t Oracle::newest_durable() const {
+  const auto found = manifest(true);
+  return found ? found->newest() : 0;
+}
+
+// --- told by the hypervisors ---
+
+void Oracle::cut(const std::string& checkpoint, const Contents& contents, Wall at) {
+  if (!cuts_.emplace(sequence_of(checkpoint), Cut{contents, at}).second)
+    violate("a sequence is never used twice", checkpoint + " was cut before");
+}
+
+// The checkpoint that continues what the replica durably holds goes only when the engine has said that both sides
+// must be compared.
+void Oracle::retired(const std::string& checkpoint, bool broken) {
+  const core::State& engine = world_.primary().engine();
+  if (broken || engine.resync || engine.phase == core::Phase::halted) return;
+  const uint64_t held = newest_durable();
+  if (held != 0 && held == sequence_of(checkpoint))
+    violate("a checkpoint is retired only after the durable acknowledgement of what follows it",
+            checkpoint + " is deleted, and the newest durable point of the replica is " + number(held) +
+                ", the primary's base " + number(engine.base_sequence));
+}
+
+void Oracle::hold_lifted(int host) {
+  if (host != 1) return;
+  const auto held = manifest(true);
+  if (!held) return;
+  if (!held->failover || !held->failover->complete)
+    violate("the replica's hold is lifted only after its failover is durable", "the manifest has no complete failover");
+  else if (held->failover->generation <= held->generation)
+    violate("the generation is raised before the hold is lifted",
+            "failover " + number(held->failover->generation) + " of generation " + number(held->generation));
+}
+
+void Oracle::started(int host) {
+  const auto held = manifest();
+  const bool other_runs = world_.hosts[static_cast<size_t>(1 - host)]->hypervisor.runs();
+  if (host == 1 && (!held || !held->failover || !held->failover->complete))
+    violate("a replica starts only after a failover", "it starts without one");
+  if (other_runs && (!held || !held->failover || held->failover->generation <= held->generation))
+    violate("within one generation one copy runs", "both run");
+}
+
+// --- after every step ---
+
+void Oracle::after_step() {
+  check_replica();
+  check_holds();
+}
+
+void Oracle::look_at_everything() {
+  seen_changes_ = UINT64_MAX;
+  check_replica();
+  if (!seen_) return;
+  for (const PointOnDisk& point : seen_->points) check_point(point, true);
+}
+
+void Oracle::check_replica() {
+  const uint64_t changes = world_.replica().files.changes_outside(world_.directory() + "/incoming");
+  if (changes == seen_changes_ || violation_) return;
+  seen_changes_ = changes;
+  const std::optional<ManifestOnDisk> before = std::move(seen_);
+  seen_ = manifest();
+  if (!seen_) return;
+  if (before && before->failover && seen_->failover && before->newest() != seen_->newest())
+    violate("nothing flows between generations",
+            "point " + number(seen_->newest()) + " was published during failover " + number(seen_->failover->generation));
+  check_bounds(*seen_);
+  for (const PointOnDisk& point : seen_->points) check_point(point, false);
+}
+
+void Oracle::check_bounds(const ManifestOnDisk& manifest) {
+  size_t hourly = 0;
+  size_t on_demand = 0;
+  for (size_t i = 0; i + 1 < manifest.points.size(); ++i) {
+    if (manifest.points[i].keep == 1) ++hourly;
+    if (manifest.points[i].keep == 2) ++on_demand;
+    if (manifest.points[i].keep == 0) violate("only the newest point is listed without a reason", number(i));
+  }
+  if (manifest.chain > 32) violate("a chain has at most 32 files", number(manifest.chain));
+  if (hourly > world_.settings.recovery_history) violate("hourly points are as many as asked for", number(hourly));
+  if (on_demand > 4) violate("at most four points on demand are kept", number(on_demand));
+}
+
+void Oracle::check_point(const PointOnDisk& point, bool wholly) {
+  ++points_checked;
+  const auto cut = cuts_.find(point.sequence);
+  if (cut == cuts_.end()) return violate("a listed point was cut", "point " + number(point.sequence));
+  if (cut->second.at.us != point.cut_us)
+    violate("a listed point has the time of its cut",
+            number(static_cast<uint64_t>(point.cut_us)) + " instead of " + number(static_cast<uint64_t>(cut->second.at.us)));
+  for (size_t disk = 0; disk < world_.disks.size(); ++disk) {
+    const DiskGeometry& geometry = world_.disks[disk];
+    const std::string top =
+        geometry.target + "-" + number(point.generation) + "-" + number(point.sequence) + ".qcow2";
+    ChainReader chain(world_.replica().files, world_.directory(), top);
+    for (uint64_t block = 0; block < blocks_of(geometry); ++block) {
+      const uint64_t want = cut->second.contents[disk][block];
+      const uint64_t length = std::min(kBlock, geometry.size - block * kBlock);
+      const BlockFound found = chain.block(block * kBlock, length, want, wholly);
+      if (found.good) continue;
+      return violate("a listed point equals the primary at one instant",
+                     "point " + number(point.sequence) + " disk " + geometry.target + " block " + number(block) +
+                         ": " + found.what + ", the primary had " + number(want));
+    }
+  }
+}
+
+void Oracle::check_holds() {
+  const Host& replica = world_.replica();
+  const Vm& vm = replica.hypervisor.vm;
+  if (!vm.ours || vm.held || violation_) return;
+  // Between being defined and being held it has no disk to start from.
+  if (!seen_ || seen_->points.empty()) return;
+  if (!seen_->failover) violate("a replica is held unless it is failed over", "not held");
+}
+
+}  // namespace understudy::sim

@@ -1,0 +1,74 @@
+// What has to be true after every step. It reads the simulated disk as whoever has only the files would: its own
+// manifest and qcow2 readers, no code of the product.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "hypervisor.h"
+
+namespace understudy::sim {
+
+struct Violation {
+  std::string check;
+  std::string found;
+};
+
+struct PointOnDisk {
+  std::string id;
+  uint64_t generation = 0;
+  uint64_t sequence = 0;
+  unsigned keep = 0;
+  int64_t cut_us = 0;
+};
+// As far as it is looked at here.
+struct ManifestOnDisk {
+  uint64_t generation = 0;
+  uint64_t spent = 0;
+  size_t chain = 0;
+  std::vector<PointOnDisk> points;
+  struct Failover {
+    uint64_t generation = 0;
+    bool complete = false;
+  };
+  std::optional<Failover> failover;
+  uint64_t newest() const { return points.empty() ? 0 : points.back().sequence; }
+};
+
+class Oracle {
+ public:
+  explicit Oracle(World& world) : world_(world) {}
+
+  // --- told by the hypervisors ---
+  void cut(const std::string& checkpoint, const Contents& contents, Wall at);
+  void retired(const std::string& checkpoint, bool broken);
+  void hold_lifted(int host);
+  void started(int host);
+
+  void after_step();
+  void look_at_everything();  // whatever is remembered as looked at
+  void violate(const std::string& check, const std::string& found);
+  const std::optional<Violation>& violation() const { return violation_; }
+
+  std::optional<ManifestOnDisk> manifest(bool durable = false) const;
+  uint64_t newest_durable() const;
+  uint64_t points_checked = 0;
+
+ private:
+  struct Cut {
+    Contents contents;
+    Wall at;
+  };
+  void check_replica();
+  void check_point(const PointOnDisk& point, bool wholly);
+  void check_bounds(const ManifestOnDisk& manifest);
+  void check_holds();
+
+  World& world_;
+  std::map<uint64_t, Cut> cuts_;  // by sequence; the primary's generation is 1
+  std::optional<Violation> violation_;
+  uint64_t seen_changes_ = UINT64_MAX;
+  std::optional<ManifestOnDisk> seen_;
+};
+
+}  // namespace understudy::sim

@@ -1,0 +1,183 @@
+#include "world.h"
+
+#include <algorithm>
+
+namespace understudy::sim {
+namespace {
+constexpr uint64_t kMostSteps = 60'000;
+constexpr Duration kRest = Duration::seconds(4 * 3600);
+}  // namespace
+
+World::World(uint64_t of, bool print)
+    : seed(of),
+      random(of),
+      trace(fibers, print),
+      faults(*this),
+      network(*this),
+      oracle(*this),
+      watch(*this),
+      operations(*this) {
+  set_scheduler(&fibers);
+  draw_vm();
+  for (int i = 0; i < 2; ++i) hosts[static_cast<size_t>(i)] = std::make_unique<Host>(*this, i);
+  Vm& guest = primary().hypervisor.vm;
+  guest.defined = true;
+  guest.definition.id = vm;
+  guest.definition.name = "vm1";
+  guest.definition.type = "kvm";
+  guest.definition.arch = "x86_64";
+  guest.definition.machine = "pc-q35-7.2";
+  guest.definition.clock_offset = "utc";
+  guest.definition.memory_kib = guest.definition.current_memory_kib = 65536;
+  guest.definition.vcpus = guest.definition.current_vcpus = 1;
+  for (const DiskGeometry& disk : disks) {
+    VmDisk of_definition;
+    of_definition.target = disk.target;
+    of_definition.bus = "virtio";
+    of_definition.size = disk.size;
+    guest.definition.disks.push_back(of_definition);
+    guest.now.emplace_back(blocks_of(disk));
+  }
+  guest.flushed = guest.now;
+  (void)primary().hypervisor.power_on();
+  primary().hypervisor.guest_writes(random.between(5, 40), false);
+}
+
+World::~World() {
+  for (const auto& host : hosts) {
+    host->dead = true;
+    host->bury();
+  }
+  set_scheduler(nullptr);
+}
+
+void World::draw_vm() {
+  std::array<uint8_t, 16> id{};
+  id[0] = 0x2f;
+  id[15] = static_cast<uint8_t>(seed);
+  vm = Uuid::from_bytes(id);
+  // 64 blocks in all; the last one of a disk may be short.
+  const uint64_t second = random.one_in(3) ? 0 : random.between(3, 30);
+  const uint64_t tail = random.one_in(2) ? 0 : random.between(1, 7) * kSector;
+  disks.push_back({"vda", (64 - second) * kBlock - tail});
+  if (second > 0) disks.push_back({"vdb", second * kBlock - (random.one_in(2) ? tail : 0)});
+  granule = static_cast<uint32_t>(kBlock << (random.one_in(4) ? random.between(1, 4) : 0));
+  settings.recovery_connection_point = "hostb";
+  constexpr uint32_t kIntervals[] = {30, 300, 900};
+  settings.replication_interval = kIntervals[random.below(3)];
+  settings.recovery_history = static_cast<uint32_t>(random.one_in(2) ? 0 : random.below(6));
+  settings.application_consistent_interval = random.one_in(3) ? 1 : 0;
+  settings.compression_enabled = random.one_in(4);
+  settings.auto_resynchronize_enabled = random.one_in(2);
+  settings.auto_resynchronize_start = settings.auto_resynchronize_end = 0;
+  for (const DiskGeometry& disk : disks) settings.included_disks.push_back(disk.target);
+  ends_ = fibers.now() + Duration::seconds(settings.replication_interval) * static_cast<int64_t>(random.between(4, 14));
+}
+
+// --- one step ---
+
+void World::settle_dead() {
+  for (const auto& host : hosts)
+    while (host->dead && host->has_daemon()) host->bury();
+}
+
+void World::turn() {
+  ++steps;
+  const size_t fibers_ready = fibers.ready();
+  std::array<Host*, 2> with_events{};
+  size_t events = 0;
+  for (const auto& host : hosts)
+    if (host->has_event()) with_events[events++] = host.get();
+  if (fibers_ready + events == 0) return pass_time();
+  const uint64_t chosen = random.below(fibers_ready + events);
+  if (chosen < fibers_ready)
+    fibers.run(chosen);
+  else
+    with_events[chosen - fibers_ready]->step();
+}
+
+void World::pass_time() {
+  Monotonic next = fibers.now() + Duration::seconds(3600);
+  const auto sooner = [&next](std::optional<Monotonic> at) {
+    if (at) next = std::min(next, *at);
+  };
+  sooner(fibers.next_due());
+  for (const auto& host : hosts) {
+    sooner(host->next_timer());
+    sooner(host->boots_at);
+  }
+  for (const Monotonic& at : due_) sooner(at);
+  fibers.advance(next);
+  for (const auto& host : hosts) {
+    if (host->boots_at && *host->boots_at <= fibers.now())
+      host->boot();
+    else
+      host->fire_timers();
+  }
+  const auto comes = [&](Turn turn, Duration again) {
+    Monotonic& at = due_[static_cast<size_t>(turn)];
+    if (at > fibers.now()) return false;
+    at = fibers.now() + again;
+    return true;
+  };
+  if (comes(Turn::guest, faults.until_next())) {
+    if (random.one_in(3)) primary().hypervisor.guest_flushes();
+    primary().hypervisor.guest_writes(random.between(1, 4), random.one_in(5));
+  }
+  if (comes(Turn::trouble, faults.until_next())) faults.happen();
+  if (quiet) {
+    if (comes(Turn::operation, Duration::seconds(120))) operations.obey();
+  } else if (comes(Turn::operation, operations.until_next())) {
+    operations.act();
+  }
+}
+
+bool World::run() {
+  for (const auto& host : hosts) host->boot();
+  operations.enable();
+  faults.begin();
+  while (!oracle.violation() && fibers.now() < ends_ && steps < kMostSteps) {
+    turn();
+    settle_dead();
+    oracle.after_step();
+  }
+  if (!oracle.violation()) (void)come_to_rest();
+  if (!oracle.violation()) oracle.look_at_everything();
+  return !oracle.violation();
+}
+
+// --- the end: faults are over ---
+
+bool World::normal() {
+  const core::State& state = primary().engine();
+  return primary().up() && replica().up() && state.phase >= core::Phase::idle && state.phase <= core::Phase::settling &&
+         state.first_copy_done() && !state.cause && !state.suspended && !state.resync &&
+         replica().phase() == core::Phase::standby;
+}
+
+bool World::come_to_rest() {
+  quiet = true;
+  faults.stop();
+  trace.note("quiet", -1);
+  const Monotonic until = fibers.now() + kRest;
+  const uint64_t most_steps = steps + kMostSteps;
+  const uint64_t last_sequence = primary().engine().lineage.sequence;
+  while (!oracle.violation() && fibers.now() < until && steps < most_steps) {
+    if (normal() && oracle.newest_durable() > last_sequence && primary().phase() == core::Phase::idle) return true;
+    turn();
+    settle_dead();
+    oracle.after_step();
+  }
+  const auto words = [](const Host& host) {
+    const core::State& state = host.engine();
+    return host.name + (host.up() ? " " : " (down) ") + std::string(core::phase_name(state.phase)) +
+           (state.suspended ? " suspended" : "") + (state.resync ? " resync" : "") +
+           (state.cause ? " [" + state.cause->text() + "]" : "");
+  };
+  oracle.violate("once faults stop, the relationship comes to rest",
+                 words(primary()) + "; " + words(replica()) + "; newest durable point " +
+                     std::to_string(oracle.newest_durable()) + ", wanted above " + std::to_string(last_sequence));
+  return false;
+}
+
+}  // namespace understudy::sim

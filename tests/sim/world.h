@@ -1,0 +1,57 @@
+// Two hosts, what is between them, what happens to them, and who watches: everything of one seed.
+#pragma once
+
+#include <array>
+
+#include "faults.h"
+#include "host.h"
+#include "operations.h"
+#include "oracle.h"
+#include "trace.h"
+#include "watch.h"
+
+namespace understudy::sim {
+
+class World {
+ public:
+  World(uint64_t seed, bool print);
+  ~World();
+  // The whole life of the seed: true when everything held.
+  bool run();
+
+  Host& primary() { return *hosts[0]; }
+  Host& replica() { return *hosts[1]; }
+  std::string directory() const { return std::string(kStorage) + "/" + vm.lower(); }
+
+  const uint64_t seed;
+  Random random;
+  Fibers fibers;
+  Trace trace;
+  Faults faults;
+  Network network;
+  Uuid vm;
+  std::vector<DiskGeometry> disks;
+  ReplicationSettings settings;
+  uint32_t granule = 4096;
+  Oracle oracle;
+  Watch watch;
+  Operations operations;
+  std::array<std::unique_ptr<Host>, 2> hosts;
+  uint64_t last_value = 0;  // of a block: none is written twice
+  bool quiet = false;       // faults are over
+  uint64_t steps = 0;
+
+ private:
+  void draw_vm();
+  void turn();  // one step of whoever can go on, or time passes
+  void pass_time();
+  void settle_dead();
+  bool come_to_rest();
+  bool normal();
+
+  enum class Turn : uint8_t { guest, trouble, operation, count };
+  std::array<Monotonic, static_cast<size_t>(Turn::count)> due_{};
+  Monotonic ends_;
+};
+
+}  // namespace understudy::sim
