@@ -80,14 +80,6 @@ Performer::RuntimePtr Performer::runtime(const Uuid& vm) {
   return found;
 }
 
-Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid& vm) {
-  const RuntimePtr mine = runtime(vm);
-  const std::lock_guard lock(mine->mutex);
-  if (mine->store) return mine->store;
-  if (mine->store_error) return fail(*mine->store_error);
-  return fail(ErrorCode::not_found, "this host has no store for VM " + vm.lower());
-}
-
 std::shared_ptr<StagingSink> Performer::sink(const Uuid& vm) {
   const RuntimePtr mine = runtime(vm);
   const std::lock_guard lock(mine->mutex);

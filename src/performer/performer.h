@@ -51,8 +51,7 @@ class Performer {
   // Cancels what runs, and stops the executors. Nothing is posted afterwards.
   void stop();
 
-  // Opens the store of a replica's engine when the daemon starts; a failure is kept and answers every later
-  // use.
+  // Opens the store of a replica's engine when the daemon starts. What fails now is tried again at every use.
   void adopt(const core::State& state);
   // `state` is the engine's state after the step that asked. Only for actions that end in an event.
   void perform(const core::State& state, const core::Action& action);
@@ -78,7 +77,8 @@ class Performer {
     CancelToken sending;
     CancelToken merging;
     std::shared_ptr<store::ReplicaStore> store;
-    std::optional<Error> store_error;
+    std::string directory;  // of the store; empty: none
+    std::mutex opening;     // of the store, which is opened again and again until that works
     std::shared_ptr<StagingSink> sink;
   };
   using RuntimePtr = std::shared_ptr<Runtime>;

@@ -46,14 +46,27 @@ void Performer::adopt(const State& state) {
       log_error("performer", "a replica is not held", {{"vm", state.name}, {"error", held.error().text()}});
   }
   const RuntimePtr mine = runtime(state.vm);
-  auto opened = store::ReplicaStore::open(ports_.files, state.directory);
-  const std::lock_guard lock(mine->mutex);
-  if (opened) {
-    mine->store = std::move(*opened);
-    return;
+  {
+    const std::lock_guard lock(mine->mutex);
+    mine->directory = state.directory;
   }
-  log_error("store", "a replica cannot be opened", {{"vm", state.name}, {"error", opened.error().text()}});
-  mine->store_error = opened.error();
+  if (const auto store = replica_store(state.vm); !store)
+    log_error("store", "a replica cannot be opened", {{"vm", state.name}, {"error", store.error().text()}});
+}
+
+// What keeps it from being opened may pass, or be repaired: every use tries again.
+Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid& vm) {
+  const RuntimePtr mine = runtime(vm);
+  const std::lock_guard opening(mine->opening);
+  {
+    const std::lock_guard lock(mine->mutex);
+    if (mine->store) return mine->store;
+    if (mine->directory.empty()) return fail(ErrorCode::not_found, "this host has no store for VM " + vm.lower());
+  }
+  US_TRY(std::shared_ptr<store::ReplicaStore> store, store::ReplicaStore::open(ports_.files, mine->directory));
+  const std::lock_guard lock(mine->mutex);
+  mine->store = store;
+  return store;
 }
 
 // Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced
@@ -64,14 +77,16 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
   US_TRY(const bool there, ports_.files.exists(action.directory));
   if (there) {
     auto opened = store::ReplicaStore::open(ports_.files, action.directory);
-    if (!opened) return fail(opened.error().context("folder " + action.directory));
-    store = std::move(*opened);
-    if (!store->points().empty() || store->failed_over())
+    // A folder without a manifest is what a crash left of an earlier try; create() looks what is in it.
+    if (!opened && opened.error().code() != ErrorCode::not_found)
+      return fail(opened.error().context("folder " + action.directory));
+    if (opened) store = std::move(*opened);
+    if (store && (!store->points().empty() || store->failed_over()))
       return fail(
           ErrorCode::invalid_parameter,
           "folder " + action.directory + " already holds recovery points of '" + store->identity().name + "'",
           "move the folder away, or remove that replica first");
-    if (store->identity().set != action.lineage.set) {
+    if (store && store->identity().set != action.lineage.set) {
       US_CHECK(store->destroy());
       store.reset();
     }
@@ -96,7 +111,7 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
   }
   const std::lock_guard lock(mine.mutex);
   mine.store = store;
-  mine.store_error.reset();
+  mine.directory = action.directory;
   return warnings;
 }
 
