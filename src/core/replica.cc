@@ -108,6 +108,16 @@ void prepare_replica(Step& step) {
   prepare_replica_again(step);
 }
 
+// Asked again, or late: what is there must not be made anew, for that may fail.
+bool prepared_already(const Step& step) {
+  const auto& ask = step.as<PrepareAsk>();
+  const State& s = step.state();
+  return ask.lineage == Lineage{s.lineage.set, s.lineage.generation, 0} && ask.disks == s.disks;
+}
+void answer_prepared(Step& step) {
+  step.act(PrepareReply{step.as<PrepareAsk>().call, step.state().warnings});
+}
+
 void prepare_replica_again(Step& step) {
   const State& s = step.state();
   step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks});

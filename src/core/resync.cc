@@ -12,15 +12,19 @@ constexpr uint16_t kResume = 3;
 constexpr uint16_t kSuspend = 7;
 constexpr uint16_t kCancelResync = 9;
 
+Error resync_required(const State& s) {
+  return Error(ErrorCode::invalid_state, "resynchronization required: " + s.resync->why,
+               "understudy resync " + s.name + " (the replica's points stay usable meanwhile)");
+}
+
 // From now on the replica is told apart by comparing. Its points stay, and stay usable.
 void lose_sync(Step& step, const std::string& why) {
   State& s = step.state();
-  const Error error(ErrorCode::invalid_state, "resynchronization required: " + why,
-                    "understudy resync " + s.name + " (the replica's points stay usable meanwhile)");
   forget_copy(s);
   Resync resync;
   resync.why = why;
   s.resync = resync;
+  const Error error = resync_required(s);
   step.set_cause(error);
   fail_wanted_point(step, error);
   begin_settling(step);
@@ -130,6 +134,7 @@ bool settled_unsynced(const Step& step) {
 void wait_for_resync(Step& step) {
   State& s = step.state();
   s.phase = Phase::unsynced;
+  step.set_cause(resync_required(s));  // whatever went wrong while it settled
   if (std::holds_alternative<Settled>(step.event())) {
     s.obligations = {};
     step.persist();

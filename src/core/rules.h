@@ -129,6 +129,8 @@ bool other_peer(const Step&);
 bool staging_busy(const Step&);
 bool point_delisted(const Step&);
 void prepare_replica(Step&);
+bool prepared_already(const Step& step);
+void answer_prepared(Step& step);
 void prepare_replica_again(Step&);
 void replica_prepared(Step&);
 void prepare_failed(Step&);

@@ -140,6 +140,7 @@ constexpr Transition kTable[] = {
   ROW(none,         PrepareAsk,      always,               preparing,    prepare_replica),
   ROW(waiting,      PrepareAsk,      other_peer,           waiting,      refuse_peer),
   ROW(waiting,      PrepareAsk,      staging_busy,         waiting,      refuse_begin_busy),
+  ROW(waiting,      PrepareAsk,      prepared_already,     waiting,      answer_prepared),
   ROW(waiting,      PrepareAsk,      always,               preparing,    prepare_replica),
   ROW(any,          PrepareAsk,      always,               same,         refuse_prepare),
   ROW(preparing,    Started,         always,               preparing,    prepare_replica_again),

@@ -73,6 +73,8 @@ core::Engine& Core::engine(const Uuid& vm) {
 }
 
 void Core::step(const Uuid& vm, const core::Event& event) {
+  // An engine that goes on after a failed Persist hears of its start before anything else.
+  if (restarts_.erase(vm) != 0) step(vm, core::Started{});
   core::Engine& mine = engine(vm);
   const core::Phase before = mine.state().phase;
   const core::Actions actions = mine.step(event, ports_.clock.now());
@@ -136,6 +138,8 @@ void Core::reload(const Uuid& vm, const core::Actions& undone, size_t from, cons
     state = std::move(*decoded);
   }
   if (const auto next = slots_.release(vm)) outlets_.post(*next, core::SlotGranted{});
+  performer_.abandon(vm);
+  timers_.erase(vm);
   engines_.erase(vm);
   core::Engine& fresh =
       engines_.try_emplace(vm, std::move(state), ports_.ids, next_life_++ * kActionsPerLife).first->second;

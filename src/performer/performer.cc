@@ -73,6 +73,29 @@ void Performer::stop() {
   workers_.stop();
 }
 
+Performer::Turn::Turn(Runtime& runtime) : runtime_(runtime) {
+  std::unique_lock lock(runtime_.mutex);
+  runtime_.given_back.wait(lock, [this] { return !runtime_.taken; });
+  runtime_.taken = true;
+}
+Performer::Turn::~Turn() {
+  {
+    const std::lock_guard lock(runtime_.mutex);
+    runtime_.taken = false;
+  }
+  runtime_.given_back.notify_all();
+}
+
+void Performer::abandon(const Uuid& vm) {
+  const RuntimePtr mine = runtime(vm);
+  CancelToken sending;
+  {
+    const std::lock_guard lock(mine->mutex);
+    sending = mine->sending;
+  }
+  sending.cancel();
+}
+
 Performer::RuntimePtr Performer::runtime(const Uuid& vm) {
   const std::lock_guard lock(mutex_);
   RuntimePtr& found = runtimes_[vm];
@@ -125,6 +148,7 @@ void Performer::on(const State& state, const core::PreparePeer& action) {
   run(
       workers_, state.vm,
       [this, mine, state, result]() -> core::Event {
+        const Turn turn(*mine);
         const auto peer = connected_peer(*mine, state);
         if (!peer) return result(fail(peer.error()), {});
         auto answer = (*peer)->prepare({state.definition,
@@ -150,6 +174,7 @@ void Performer::on(const State& state, const core::TakeInventory& action) {
   run(
       workers_, state.vm,
       [this, mine, state, id = action.id]() -> core::Event {
+        const Turn turn(*mine);
         mine->peer.reset();
         return core::Inventoried{id, ports_.hypervisor.inspect(state.vm), ask_replica(*mine, state)};
       },
@@ -201,6 +226,7 @@ void Performer::on(const State& state, const core::OpenJob& action) {
   run(
       workers_, state.vm,
       [this, mine, state, action]() -> core::Event {
+        const Turn turn(*mine);
         core::JobOpened opened{action.id, core::OpenedJob(), 0};
         opened.job = open_job(*mine, state, action, opened.bytes_to_send);
         return opened;
@@ -263,6 +289,7 @@ Result<std::optional<RecoveryPoint>> Performer::try_to_send(Runtime& mine, const
 }
 
 core::Sent Performer::send(Runtime& mine, const State& state, const core::Send& action) {
+  const Turn turn(mine);
   const Now start = ports_.clock.now();
   core::Sent sent{action.id, std::optional<RecoveryPoint>(), 0, {}};
   mine.peer.reset();  // the inventory's may have been idle too long while a slot was waited for
@@ -300,6 +327,7 @@ void Performer::on(const State& state, const core::StopSending&) {
 // Everything is tried, so that one thing that cannot be done does not keep the others; the first error is
 // told.
 Status Performer::settle(Runtime& mine, const State& state, const core::Obligations& obligations) {
+  const Turn turn(mine);
   mine.source.reset();
   mine.travelling.reset();
   mine.peer.reset();

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/waiting.h"
 #include "core/action.h"
 #include "performer/executor.h"
 #include "performer/ports.h"
@@ -55,6 +56,8 @@ class Performer {
   void adopt(const core::State& state);
   // `state` is the engine's state after the step that asked. Only for actions that end in an event.
   void perform(const core::State& state, const core::Action& action);
+  // The engine of this VM begins anew: what it had begun to send ends soon, and nobody waits for it.
+  void abandon(const Uuid& vm);
 
   // --- from other threads ---
   Result<std::shared_ptr<store::ReplicaStore>> replica_store(const Uuid& vm);  // not_found when there is none
@@ -67,10 +70,12 @@ class Performer {
     VmDefinition definition;
     Bytes nvram;
   };
-  // What belongs to one VM beside its engine. The engine's phases see to it that one task at a time uses the
-  // peer and the source; the mutex guards the pointers only.
+  // What belongs to one VM beside its engine. Whoever uses the peer or the source has the Turn; the mutex guards
+  // the pointers only.
   struct Runtime {
     std::mutex mutex;
+    bool taken = false;  // the turn
+    Condition given_back;
     std::unique_ptr<transfer::Peer> peer;
     std::unique_ptr<transfer::Source> source;
     std::optional<TravellingVm> travelling;  // as of the open job
@@ -80,6 +85,18 @@ class Performer {
     std::string directory;  // of the store; empty: none
     std::mutex opening;     // of the store, which is opened again and again until that works
     std::shared_ptr<StagingSink> sink;
+  };
+  // An engine begins one such task at a time; after a failed Persist its next life may begin one while the last
+  // one of the life before has not ended.
+  class Turn {
+   public:
+    explicit Turn(Runtime& runtime);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Runtime& runtime_;
   };
   using RuntimePtr = std::shared_ptr<Runtime>;
   using State = core::State;
