@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/obligations.h"
 #include "core/ports/hypervisor.h"
 #include "model/holdings.h"
 #include "model/recovery_point.h"
@@ -134,6 +135,7 @@ struct Sent {
 struct Settled {
   ActionId id = 0;
   Status status;
+  std::optional<Obligations> left = std::nullopt;  // after an error; none: all of them
 };
 struct PreparedReplica {
   ActionId id = 0;

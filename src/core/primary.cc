@@ -217,9 +217,18 @@ void settle(Step& step) {
   begin_settling(step);
 }
 
+bool our_job_open(const Step& step) {
+  return vm_of(step).job_open && !vm_of(step).job_foreign;
+}
+
+// Nobody can start the VM as long as this is owed.
+bool hold_is_owed(const Step& step) {
+  return step.state().obligations.lift_hold || !step.state().obligations.hold.empty();
+}
+
 bool job_is_stale(const Step& step) {
   const State& s = step.state();
-  if (!vm_of(step).job_open || !s.cut || !s.cut->made) return false;
+  if (!our_job_open(step) || !s.cut || !s.cut->made) return false;
   return !replica_of(step) && step.now.monotonic - s.cut->opened > limits::kJobOpenMost;
 }
 void end_stale_job(Step& step) {
@@ -289,20 +298,15 @@ bool cut_is_void(const Step& step) {
   const State& s = step.state();
   if (!s.cut) return false;
   if (!s.cut->made || !s.cut->kind) return true;
-  return s.cut->kind == TransferKind::delta && !vm_of(step).job_open;
+  return s.cut->kind == TransferKind::delta && !our_job_open(step);
 }
 void abandon_cut(Step& step) {
-  State& s = step.state();
-  if (const auto* sent = std::get_if<Sent>(&step.event())) {
-    ++s.statistics.failures;
-    step.set_cause(sent->point.error());
-  }
-  drop_cut(s);
+  drop_cut(step.state());
   begin_settling(step);
 }
 
 bool foreign_job(const Step& step) {
-  return vm_of(step).job_open && !step.state().cut;
+  return vm_of(step).job_foreign || (vm_of(step).job_open && !step.state().cut);
 }
 void back_off_foreign_job(Step& step) {
   retry_later(step,
@@ -316,7 +320,7 @@ void request_slot(Step& step) {
   State& s = step.state();
   s.phase = Phase::queued;
   // opened says whether a job of ours is open at this moment: only then sending goes on in it.
-  if (s.cut && !vm_of(step).job_open) s.cut->opened = {};
+  if (s.cut && !our_job_open(step)) s.cut->opened = {};
   step.act(RequestSlot{});
 }
 
@@ -454,6 +458,16 @@ bool sent_for_nothing(const Step& step) {
           sent.point.error().code() == ErrorCode::invalid_state);
 }
 
+// The replica may have it all the same, of a publication whose end it did not know itself: the next inventory tells,
+// and abandons the cut or takes it as acknowledged.
+void doubt_cut(Step& step) {
+  State& s = step.state();
+  ++s.statistics.failures;
+  step.set_cause(step.as<Sent>().point.error());
+  s.obligations.end_job = true;
+  begin_settling(step);
+}
+
 // The job stays open for a while: a delta can only go on in its own.
 void send_failed(Step& step) {
   const Error error = step.as<Sent>().point.error();
@@ -476,6 +490,7 @@ void settled(Step& step) {
 }
 
 void settle_failed(Step& step) {
+  if (const auto& left = step.as<Settled>().left) step.state().obligations = *left;
   retry_later(step, step.as<Settled>().status.error());
 }
 
@@ -486,9 +501,12 @@ void settle_halted(Step& step) {
 void halted_settled(Step& step) {
   const auto& done = step.as<Settled>();
   if (done.id != step.run().waiting) return;
-  if (!done.status) return step.arm(step.next_retry());
-  step.state().obligations = {};
+  if (done.status)
+    step.state().obligations = {};
+  else if (done.left)
+    step.state().obligations = *done.left;
   step.persist();
+  if (!done.status) step.arm(step.next_retry());
 }
 
 }  // namespace understudy::core::rules

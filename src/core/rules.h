@@ -33,6 +33,8 @@ bool ok(const Step&);           // the awaited action succeeded
 bool not_awaited(const Step&);  // a result nobody waits for
 bool vm_unknown(const Step&);
 bool obligations_pending(const Step&);
+bool hold_is_owed(const Step&);
+bool our_job_open(const Step&);
 bool job_is_stale(const Step&);
 bool replica_unreachable(const Step&);
 bool replica_failing_over(const Step&);
@@ -69,6 +71,7 @@ void halt_gone(Step&);
 void halt_vm_gone(Step&);
 void restart_first_copy(Step&);
 void abandon_cut(Step&);
+void doubt_cut(Step&);
 void request_slot(Step&);
 void open_job(Step&);
 void send_again(Step&);

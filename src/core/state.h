@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/obligations.h"
 #include "core/phase.h"
 #include "model/disk.h"
 #include "model/holdings.h"
@@ -40,18 +41,6 @@ struct Resync {
   bool running = false;     // else it waits: for a call, for `due`, or for the window of the settings
   bool cancelled = false;   // by a call; only a call begins it again
   std::optional<Wall> due;  // asked for at this time
-};
-
-// Things that must still be done whatever else happens; shown in health when they do not succeed.
-struct Obligations {
-  bool end_job = false;  // and resume a guest that the job's scratch made pause
-  std::vector<std::string> delete_checkpoints;
-  std::string hold;             // reason; empty = no hold to set
-  bool lift_hold = false;       // the other side gave its failover up
-  bool forget_changes = false;  // what was written to disks while the VM was off: a comparison covers it
-  bool empty() const {
-    return !end_job && delete_checkpoints.empty() && hold.empty() && !lift_hold && !forget_changes;
-  }
 };
 
 struct Failover {

@@ -235,6 +235,11 @@ Result<core::OpenedJob> BackupJobs::open(const core::OpenJobRequest& request) {
   return fail(status.error());
 }
 
+Result<bool> is_our_job(const std::string& document) {
+  US_TRY(const Element element, parse_xml(document));
+  return is_ours(element);
+}
+
 // Waits by libvirt's events, and looks again after each: whatever ended the job (we, the guest's power-off, a
 // QEMU that died while libvirtd was away), in the end there is none.
 Status BackupJobs::end(const Uuid& vm) {
@@ -313,7 +318,7 @@ Status BackupJobs::delete_checkpoint(const Uuid& vm, const std::string& name) {
   if (!is_active(domain->get())) {
     return fail(ErrorCode::invalid_state,
                 "checkpoint " + name + " cannot be deleted while " + name_of(domain->get()) + " is off",
-                "it is deleted when the VM runs again");
+                "it is deleted when the VM runs again: virsh start " + name_of(domain->get()));
   }
   if (virDomainCheckpointDelete(checkpoint.get(), 0) == 0) return {};
   const Error error = libvirt_error("deleting checkpoint " + name);

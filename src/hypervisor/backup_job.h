@@ -51,6 +51,7 @@ class BackupJobs {
 
 // The document of a domain's backup job; none when there is no job.
 Result<std::optional<std::string>> backup_xml(virDomain* domain);
+Result<bool> is_our_job(const std::string& document);
 
 // libvirt's folder for a running domain: domain-ID-NAME, the name cut after some characters. `entries` are
 // the names in the folder of all domains; older runs may have left some. Empty when there is none.

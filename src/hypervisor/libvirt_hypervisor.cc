@@ -217,6 +217,10 @@ Result<core::VmFacts> LibvirtHypervisor::inspect(const Uuid& vm) {
   if (active) {
     US_TRY(const std::optional<std::string> job, backup_xml(domain->get()));
     facts.job_open = job.has_value();
+    if (job) {
+      US_TRY(const bool ours, is_our_job(*job));
+      facts.job_foreign = !ours;
+    }
   }
   US_TRY(const std::vector<CheckpointRef> checkpoints, checkpoints_of(domain->get()));
   for (const CheckpointRef& checkpoint : checkpoints) {

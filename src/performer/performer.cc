@@ -324,24 +324,27 @@ void Performer::on(const State& state, const core::StopSending&) {
   mine->sending.cancel();
 }
 
-// Everything is tried, so that one thing that cannot be done does not keep the others; the first error is
-// told.
-Status Performer::settle(Runtime& mine, const State& state, const core::Obligations& obligations) {
+// Everything is tried, so that one thing that cannot be done does not keep the others; the first error is told, and
+// what is still owed.
+core::Settled Performer::settle(Runtime& mine, const State& state, const core::Settle& action) {
   const Turn turn(mine);
   mine.source.reset();
   mine.travelling.reset();
   mine.peer.reset();
+  core::Obligations left = action.obligations;
   Status first;
-  const auto note = [&first](Status status) {
-    if (first && !status) first = std::move(status);
+  const auto done = [&first](Status status) {
+    if (first && !status) first = status;
+    return status.has_value();
   };
-  if (!obligations.hold.empty()) note(ports_.hypervisor.hold(state.vm, obligations.hold));
-  if (obligations.end_job) note(ports_.hypervisor.end_job(state.vm));
-  for (const std::string& name : obligations.delete_checkpoints)
-    note(ports_.hypervisor.delete_checkpoint(state.vm, name));
-  if (obligations.forget_changes) note(ports_.hypervisor.forget_disk_changes(state.vm));
-  if (obligations.lift_hold) note(ports_.hypervisor.lift_hold(state.vm));
-  return first;
+  if (!left.hold.empty() && done(ports_.hypervisor.hold(state.vm, left.hold))) left.hold.clear();
+  if (left.end_job && done(ports_.hypervisor.end_job(state.vm))) left.end_job = false;
+  std::erase_if(left.delete_checkpoints, [&](const std::string& name) {
+    return done(ports_.hypervisor.delete_checkpoint(state.vm, name));
+  });
+  if (left.forget_changes && done(ports_.hypervisor.forget_disk_changes(state.vm))) left.forget_changes = false;
+  if (left.lift_hold && done(ports_.hypervisor.lift_hold(state.vm))) left.lift_hold = false;
+  return {action.id, std::move(first), std::move(left)};
 }
 
 void Performer::on(const State& state, const core::Settle& action) {
@@ -349,10 +352,10 @@ void Performer::on(const State& state, const core::Settle& action) {
   run(
       workers_, state.vm,
       [this, mine, state, action]() -> core::Event {
-        return core::Settled{action.id, settle(*mine, state, action.obligations)};
+        return settle(*mine, state, action);
       },
       [id = action.id](const Error& error) -> core::Event {
-        return core::Settled{id, fail(error)};
+        return core::Settled{id, fail(error), {}};
       });
 }
 

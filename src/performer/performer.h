@@ -135,7 +135,7 @@ class Performer {
   Result<std::optional<RecoveryPoint>> try_to_send(Runtime& runtime, const State& state,
                                                    const core::Send& action, uint64_t& sent_bytes);
   core::Sent send(Runtime& runtime, const State& state, const core::Send& action);
-  Status settle(Runtime& runtime, const State& state, const core::Obligations& obligations);
+  core::Settled settle(Runtime& runtime, const State& state, const core::Settle& action);
   Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action,
                                                    const State& state);
   Result<RecoveryPoint> publish(Runtime& runtime, const State& state, const core::Publish& action);

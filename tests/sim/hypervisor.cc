@@ -135,9 +135,10 @@ Result<core::VmFacts> SimHypervisor::inspect(const Uuid&) {
   facts.power = vm.power;
   facts.managed_save = vm.managed_save;
   facts.job_open = vm.job.has_value();
+  facts.job_foreign = vm.job && vm.job->foreign;
   for (const Vm::Checkpoint& checkpoint : vm.checkpoints) {
     facts.checkpoints.push_back(checkpoint.name);
-    if (checkpoint.broken) facts.broken_checkpoints.push_back(checkpoint.name);
+    if (checkpoint.broken && vm.power != core::VmPower::off) facts.broken_checkpoints.push_back(checkpoint.name);
   }
   facts.changed_while_off.assign(vm.changed_while_off.begin(), vm.changed_while_off.end());
   return facts;
@@ -207,6 +208,7 @@ Result<core::OpenedJob> SimHypervisor::open_job(const core::OpenJobRequest& requ
 
 Status SimHypervisor::end_job(const Uuid&) {
   US_CHECK(begin("end_job", true));
+  if (vm.job && vm.job->foreign) return end();
   vm.job.reset();
   if (vm.paused_by_scratch && vm.power == core::VmPower::paused) vm.power = core::VmPower::running;
   vm.paused_by_scratch = false;
@@ -217,6 +219,9 @@ Status SimHypervisor::delete_checkpoint(const Uuid&, const std::string& name) {
   US_CHECK(begin("delete_checkpoint", true));
   const auto found =
       std::find_if(vm.checkpoints.begin(), vm.checkpoints.end(), [&](const auto& each) { return each.name == name; });
+  if (found != vm.checkpoints.end() && vm.power == core::VmPower::off)
+    return fail(ErrorCode::invalid_state, "checkpoint " + name + " cannot be deleted while vm1 is off",
+                "it is deleted when the VM runs again: virsh start vm1");
   if (found != vm.checkpoints.end()) {
     world_.oracle.retired(name, found->broken);
     vm.checkpoints.erase(found);
@@ -278,7 +283,7 @@ Status SimHypervisor::remove_managed_save(const Uuid&) {
 
 Result<std::unique_ptr<transfer::Source>> SimHypervisor::open_source(const std::vector<DiskGeometry>& disks) {
   US_CHECK(begin("open_source", false));
-  if (!vm.job || vm.job->foreign) return refused(ErrorCode::invalid_state, "there is no backup job");
+  if (!vm.job || vm.job->foreign) return refused(ErrorCode::not_found, "vm1 has no open backup job of ours");
   return std::make_unique<SimSource>(world_, host_, disks, *vm.job, world_.granule);
 }
 

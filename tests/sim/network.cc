@@ -163,6 +163,7 @@ std::shared_ptr<Connection> Network::open(const LinkPlan& plan) {
   std::erase_if(connections_, [](const auto& each) { return each.use_count() == 1 && each->broken(); });
   if (connections_.size() > 12) connections_.erase(connections_.begin());
   connections_.push_back(std::make_shared<Connection>(world_, ++last_id_, plan));
+  connections_.back()->set = world_.primary().engine().lineage.set;
   return connections_.back();
 }
 
@@ -188,7 +189,7 @@ size_t Network::live() {
 bool Network::replay() {
   if (connections_.empty() || !world_.replica().up()) return false;
   const auto old = connections_[world_.random.below(connections_.size())];
-  if (old->recorded().empty()) return false;
+  if (old->recorded().empty() || old->set != world_.primary().engine().lineage.set) return false;
   const auto again = open({});
   const Bytes bytes = old->recorded();
   serve(again);

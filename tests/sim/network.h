@@ -30,6 +30,7 @@ class Connection {
   void break_off();
   bool broken() const { return broken_; }
   uint64_t id() const { return id_; }
+  Uuid set;  // of the primary's disks, when it was made
   const Bytes& recorded() const { return recorded_; }  // what the primary wrote, up to a bound
 
  private:

@@ -36,6 +36,7 @@ struct VmFacts {
   VmPower power = VmPower::off;
   bool managed_save = false;
   bool job_open = false;                        // a backup job, ours or not
+  bool job_foreign = false;                     // another program's
   std::vector<std::string> checkpoints;         // all names, oldest first
   std::vector<std::string> broken_checkpoints;  // those whose bitmap is missing or inconsistent on some disk
   std::vector<std::string> changed_while_off;   // targets of disks that somebody wrote while the VM was off
