@@ -161,6 +161,7 @@ struct Stopped {  // receiving has ended: no thread touches the staging any more
 struct FailedOver {
   ActionId id = 0;
   Status status;
+  bool undone = true;  // after an error: the store is no failed-over one
 };
 struct Released {
   ActionId id = 0;

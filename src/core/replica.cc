@@ -312,9 +312,19 @@ void fail_over_again(Step& step) {
   step.act(FailOver{step.await(), s.failover->point, s.failover->generation});
 }
 
+bool failover_undone(const Step& step) {
+  return step.as<FailedOver>().undone;
+}
+// Half of it is there and cannot be taken back now: it is completed, or taken back, at a later try.
+void failover_unknown(Step& step) {
+  step.set_cause(step.as<FailedOver>().status.error());
+  step.persist();
+  step.arm(step.next_retry());
+}
 void failover_failed(Step& step) {
   State& s = step.state();
   s.phase = Phase::standby;
+  step.clear_cause();
   step.end_job(JobType::initiate_failover, step.as<FailedOver>().status);
   s.failover.reset();
   step.persist();

@@ -157,6 +157,8 @@ void note_end_and_stop(Step&);
 void fail_over(Step&);
 void fail_over_again(Step&);
 void point_lost(Step&);
+bool failover_undone(const Step&);
+void failover_unknown(Step&);
 void failover_failed(Step&);
 void release(Step&);
 void release_failed(Step&);

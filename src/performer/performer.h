@@ -139,7 +139,8 @@ class Performer {
   Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action,
                                                    const State& state);
   Result<RecoveryPoint> publish(Runtime& runtime, const State& state, const core::Publish& action);
-  Status fail_over(const State& state, const core::FailOver& action);
+  Status fail_over(store::ReplicaStore& store, const core::FailOver& action);
+  core::FailedOver fail_over_or_undo(const State& state, const core::FailOver& action);
   core::Reverted revert(const State& state, const core::Revert& action);
 
   Ports ports_;

@@ -240,33 +240,38 @@ void Performer::on(const State& state, const core::StopMerging&) {
   mine->merging.cancel();
 }
 
-// What can fail without a trace comes first: libvirt says who QEMU is, and takes the VM as it was at the
-// point. A failover that cannot be completed gives its generation up, so that the replica goes on receiving.
-Status Performer::fail_over(const State& state, const core::FailOver& action) {
-  US_TRY(const std::shared_ptr<store::ReplicaStore> store, replica_store(state.vm));
+// What can fail without a trace comes first: libvirt says who QEMU is, and takes the VM as it was at the point.
+Status Performer::fail_over(store::ReplicaStore& store, const core::FailOver& action) {
   US_CHECK(ports_.give_to_guest({}));
-  US_TRY(store::Machine machine, store->machine(action.point));
+  US_TRY(store::Machine machine, store.machine(action.point));
   if (!machine.definition.empty()) {
     US_TRY(const VmDefinition definition, decode<VmDefinition>(machine.definition));
-    US_CHECK(ports_.hypervisor.define_replica(request_of(definition, *store, std::move(machine.nvram))));
+    US_CHECK(ports_.hypervisor.define_replica(request_of(definition, store, std::move(machine.nvram))));
   }
-  Status done = store->fail_over(action.point, action.generation);
-  if (done) done = ports_.give_to_guest(active_paths(*store));
-  if (done) return {};
-  if (const Status undone = store->revert(ports_.clock.now().wall); !undone)
+  US_CHECK(store.fail_over(action.point, action.generation));
+  return ports_.give_to_guest(active_paths(store));
+}
+
+// One that cannot be completed gives its generation up, so that the replica goes on receiving; also when it is an
+// earlier try, before a restart, that has raised it.
+core::FailedOver Performer::fail_over_or_undo(const State& state, const core::FailOver& action) {
+  const auto store = replica_store(state.vm);
+  if (!store) return {action.id, fail(store.error()), false};
+  Status done = fail_over(**store, action);
+  if (done) return {action.id, {}, false};
+  const Status undone = (*store)->revert(ports_.clock.now().wall);
+  if (!undone)
     log_error("store", "a failover that failed cannot be undone",
               {{"vm", state.name}, {"error", undone.error().text()}});
-  return done;
+  return {action.id, std::move(done), undone.has_value()};
 }
 
 void Performer::on(const State& state, const core::FailOver& action) {
   run(
       workers_, state.vm,
-      [this, state, action]() -> core::Event {
-        return core::FailedOver{action.id, fail_over(state, action)};
-      },
+      [this, state, action]() -> core::Event { return fail_over_or_undo(state, action); },
       [id = action.id](const Error& error) -> core::Event {
-        return core::FailedOver{id, fail(error)};
+        return core::FailedOver{id, fail(error), false};
       });
 }
 
