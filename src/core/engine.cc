@@ -32,10 +32,12 @@ Actions Engine::step(const Event& event, Now now) {
     step.end_job(JobType::request_state_change,
                  fail(ErrorCode::status_unknown, "the daemon was restarted before it knew the end of it",
                       "look at the VM: understudy show " + state_.name));
+  row_ = nullptr;
   for (const Transition& row : transitions()) {
     if (row.from && *row.from != state_.phase) continue;
     if (row.event != event.index() || !row.guard(step)) continue;
     const Phase before = state_.phase;
+    row_ = &row;
     row.rule(step);
     US_ASSERT(state_.phase == row.to.value_or(before));
     break;

@@ -11,6 +11,8 @@
 
 namespace understudy::core {
 
+struct Transition;
+
 // Ids are injected, so that one seed gives one trace.
 class Ids {
  public:
@@ -28,6 +30,8 @@ class Engine {
 
   Actions step(const Event& event, Now now);
   const State& state() const { return state_; }
+  // The row of the table that was taken by the last step; null when none fitted.
+  const Transition* row() const { return row_; }
 
  private:
   friend class Step;
@@ -47,6 +51,7 @@ class Engine {
   };
   State state_;
   Volatile volatile_;
+  const Transition* row_ = nullptr;
   Ids& ids_;
 };
 

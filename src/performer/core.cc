@@ -77,6 +77,8 @@ void Core::step(const Uuid& vm, const core::Event& event) {
   if (restarts_.erase(vm) != 0) step(vm, core::Started{});
   core::Engine& mine = engine(vm);
   const core::Phase before = mine.state().phase;
+  std::optional<core::State> watched;
+  if (outlets_.stepped) watched = mine.state();
   const core::Actions actions = mine.step(event, ports_.clock.now());
   const core::Phase after = mine.state().phase;
   if (before != after)
@@ -86,6 +88,7 @@ void Core::step(const Uuid& vm, const core::Event& event) {
                {"from", core::phase_name(before)},
                {"to", core::phase_name(after)}});
   outlets_.changed(mine.state());
+  if (watched) outlets_.stepped(*watched, event, mine);
   perform(vm, actions);
 }
 

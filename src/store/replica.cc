@@ -135,6 +135,11 @@ bool Replica::failed_over() const {
   return held_.manifest.failover.has_value();
 }
 
+bool Replica::unsure() const {
+  const Lock lock(mutex_);
+  return unsure_;
+}
+
 uint64_t Replica::generation() const {
   const Lock lock(mutex_);
   return held_.manifest.failover ? held_.manifest.failover->generation : identity_.generation;

@@ -105,10 +105,15 @@ Status Replica::revert(Wall now) {
   next.failover.reset();
   next.reverting = true;
   unsure_ = true;
-  US_CHECK(replace_manifest(next, "store.revert.before-manifest", "store.revert.after-manifest"));
-  US_CHECK(finish_revert(files_, layout_, held_.manifest));
-  unsure_ = false;
-  return {};
+  Status done = replace_manifest(next, "store.revert.before-manifest", "store.revert.after-manifest");
+  if (done) done = finish_revert(files_, layout_, held_.manifest);
+  if (done) {
+    unsure_ = false;
+    return {};
+  }
+  // It may be reverted all the same; whoever holds the VM has to know.
+  if (const Status asked = settle(); asked && !held_.manifest.failover) return {};
+  return done;
 }
 
 std::vector<std::string> Replica::files_of_reverted(const Reverted& reverted) const {

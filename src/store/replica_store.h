@@ -115,6 +115,8 @@ class ReplicaStore {
   // or below generation_spent() is refused.
   virtual Status fail_over(const Uuid& point, uint64_t new_generation) = 0;
   virtual bool failed_over() const = 0;
+  // The last change broke off, and the disk could not be asked what became of it: what is said above may be old.
+  virtual bool unsure() const = 0;
   // Whose data may be newest: identity().generation, or that of the failover.
   virtual uint64_t generation() const = 0;
   // The highest generation ever given to a failover here, at least identity().generation.

@@ -13,8 +13,8 @@ Status gave_up(ByteView payload) {
 
 }  // namespace
 
-Receiver::Receiver(Wire& wire, Sink& sink, uint64_t tag, uint32_t granule, Cursor from)
-    : wire_(wire), sink_(sink), tag_(tag), granule_(granule), at_(from) {
+Receiver::Receiver(Wire& wire, Sink& sink, uint64_t tag, uint32_t granule, Cursor from, uint64_t cursor_every)
+    : wire_(wire), sink_(sink), tag_(tag), granule_(granule), cursor_every_(cursor_every), at_(from) {
   US_ASSERT(granule >= 512);
 }
 
@@ -62,9 +62,9 @@ Status Receiver::take_extent(const Frame& frame) {
   at_ = head.end();
   (zero ? zero_bytes_ : data_bytes_) += head.length;
   since_applied_ += raw.size();
-  since_cursor_ += mark ? limits::kCursorEvery : zero ? kZeroWeight : head.length;
+  since_cursor_ += mark ? cursor_every_ : zero ? kZeroWeight : head.length;
   if (since_applied_ >= kAppliedEvery) US_CHECK(send_applied());
-  if (since_cursor_ >= limits::kCursorEvery) US_CHECK(send_cursor(false));
+  if (since_cursor_ >= cursor_every_) US_CHECK(send_cursor(false));
   return {};
 }
 

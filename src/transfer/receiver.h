@@ -15,7 +15,8 @@ inline constexpr uint64_t kZeroWeight = 4096;  // of a zero extent on the way to
 
 class Receiver {
  public:
-  Receiver(Wire& wire, Sink& sink, uint64_t tag, uint32_t granule, Cursor from);
+  Receiver(Wire& wire, Sink& sink, uint64_t tag, uint32_t granule, Cursor from,
+           uint64_t cursor_every = limits::kCursorEvery);
   // Until END is answered. Any error ends the transfer and the connection; the caller reports it.
   Status run();
   // The error is what the primary said: there is nobody to report it to.
@@ -34,6 +35,7 @@ class Receiver {
   Sink& sink_;
   const uint64_t tag_;
   const uint32_t granule_;
+  const uint64_t cursor_every_;
   Cursor at_;  // everything before it was given to the sink
   uint64_t data_bytes_ = 0;
   uint64_t zero_bytes_ = 0;

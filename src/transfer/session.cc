@@ -10,8 +10,8 @@ namespace {
 
 class Session {
  public:
-  Session(Wire& wire, const PeerIdentity& peer, const Hello& own, PeerService& service)
-      : wire_(wire), peer_(peer), own_(own), service_(service) {}
+  Session(Wire& wire, const PeerIdentity& peer, const Hello& own, PeerService& service, uint64_t cursor_every)
+      : wire_(wire), peer_(peer), own_(own), service_(service), cursor_every_(cursor_every) {}
   Status run();
   // The error of run() is what the primary said.
   bool primary_gave_up() const { return primary_gave_up_; }
@@ -27,6 +27,7 @@ class Session {
   const PeerIdentity& peer_;
   const Hello& own_;
   PeerService& service_;
+  const uint64_t cursor_every_;
   uint64_t last_id_ = 0;
   bool primary_gave_up_ = false;
   // Between a begin and its end.
@@ -128,7 +129,8 @@ Result<JsonObject> Session::begin(const Request& request) {
 
 Status Session::receive() {
   const std::shared_ptr<Sink> sink = std::move(sink_);
-  Receiver receiver(wire_, *sink, transfer_tag(begun_.vm, begun_.key), begun_.granule, from_);
+  Receiver receiver(wire_, *sink, transfer_tag(begun_.vm, begun_.key), begun_.granule, from_,
+                    cursor_every_);
   const Status status = receiver.run();
   primary_gave_up_ = receiver.primary_gave_up();
   return status;
@@ -136,8 +138,9 @@ Status Session::receive() {
 
 }  // namespace
 
-Status serve(Wire& wire, const PeerIdentity& peer, const Hello& own, PeerService& service) {
-  Session session(wire, peer, own, service);
+Status serve(Wire& wire, const PeerIdentity& peer, const Hello& own, PeerService& service,
+             uint64_t cursor_every) {
+  Session session(wire, peer, own, service, cursor_every);
   const Status status = session.run();
   if (status || session.primary_gave_up()) {
     (void)wire.shutdown();

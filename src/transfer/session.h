@@ -2,6 +2,7 @@
 // says.
 #pragma once
 
+#include "base/limits.h"
 #include "transfer/peer.h"
 #include "transfer/wire.h"
 
@@ -10,6 +11,8 @@ namespace understudy::transfer {
 // Asks `service` whether `peer` is admitted before it reads a byte, greets with `own`, then answers one
 // request after the other until the other side closes or falls silent, which is no error. An error was told
 // to the other side. Blocks; on the connection's thread.
-Status serve(Wire& wire, const PeerIdentity& peer, const Hello& own, PeerService& service);
+// `cursor_every` bytes of a transfer its cursor is made durable.
+Status serve(Wire& wire, const PeerIdentity& peer, const Hello& own, PeerService& service,
+             uint64_t cursor_every = limits::kCursorEvery);
 
 }  // namespace understudy::transfer

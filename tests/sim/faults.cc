@@ -7,12 +7,16 @@ namespace {
 
 constexpr std::array<std::string_view, kFaults> kNames = {
     "daemon dies",     "power cut",         "QEMU dies",         "I/O error",      "no space",
-    "bit flips",       "database error",    "hypervisor error",  "answer lost",    "nobody answers",
+    "bit flips",       "database lost",     "database error",    "hypervisor error",  "answer lost",    "nobody answers",
     "connection cut",  "connection stalls", "reply lost",        "late",           "said again",
     "frame damaged",   "checkpoint lost",   "more changed",      "VM stops",       "written while off",
     "scratch full",    "foreign job",       "freeze fails",      "clock set",      "queue full"};
 
 using Operation = store::CrashFiles::Operation;
+
+bool ends_with(const std::string& path, std::string_view end) {
+  return path.size() >= end.size() && path.substr(path.size() - end.size()) == end;
+}
 
 }  // namespace
 
@@ -61,6 +65,9 @@ std::optional<CallVerdict> Faults::death(int host, bool durable) {
   const bool after = world_.random.one_in(2);
   count(power ? Fault::power_cut : Fault::daemon_dies, host);
   mine.kill(power ? Death::power : Death::daemon);
+  const std::string_view fiber = world_.fibers.current();
+  if (fiber == "merger") world_.watch.saw(Rare::died_in_merge);
+  if (power && manifest_unsynced_[static_cast<size_t>(host)]) world_.watch.saw(Rare::died_before_manifest_sync);
   draw_death(host);
   return CallVerdict{dead, after};
 }
@@ -72,6 +79,8 @@ store::CrashFiles::Verdict Faults::file(int host, Operation operation, const std
     world_.trace.add(static_cast<uint64_t>(operation) + path.size() * 16);
   }
   if (const auto dead = death(host, changes)) return {dead->error, dead->after, 0};
+  bool& unsynced = manifest_unsynced_[static_cast<size_t>(host)];
+  if (changes) unsynced = operation == Operation::name && ends_with(path, "/manifest");
   if (!on_) return {};
   Random& random = world_.random;
   uint64_t& full = full_for_[static_cast<size_t>(host)];
@@ -189,6 +198,9 @@ void Faults::happen() {
     case Fault::bit_flip:
       flip();
       break;
+    case Fault::database_lost:
+      lose_database();
+      break;
     case Fault::nobody_answers:
       world_.network.partitioned = !world_.network.partitioned;
       if (world_.network.partitioned) count(fault);
@@ -221,8 +233,5 @@ void Faults::happen() {
       break;  // not out of nowhere
   }
 }
-
-void Faults::flip() {}
-void Faults::unflip() {}
 
 }  // namespace understudy::sim

@@ -35,6 +35,7 @@ enum class Fault : uint8_t {
   io_error,
   no_space,
   bit_flip,
+  database_lost,
   database_error,
   hypervisor_error,
   answer_lost,
@@ -69,6 +70,8 @@ struct CallVerdict {
   }
 };
 
+class Host;
+
 class Faults {
  public:
   explicit Faults(World& world) : world_(world) {}
@@ -90,14 +93,19 @@ class Faults {
 
   void count(Fault fault, int host = -1);
   const std::array<uint64_t, kFaults>& counts() const { return counts_; }
-  // A bit is flipped at this moment: what is refused is refused rightly.
-  bool flipped() const { return !flip_path_.empty() || !flip_row_.empty(); }
+  // A bit of the replica's own records is flipped at this moment.
+  bool flipped() const { return flipped_ != nullptr; }
+  void booted(Host& host, const Status& loaded);
 
  private:
   bool likes(Fault fault) const { return on_ && likes_[static_cast<size_t>(fault)]; }
   std::optional<CallVerdict> death(int host, bool durable);
   void draw_death(int host);
   void flip();
+  void flip_record(const std::string& path);
+  void flip_image();
+  void damage_row();
+  void lose_database();
   void unflip();
 
   World& world_;
@@ -107,10 +115,12 @@ class Faults {
   std::array<uint64_t, 2> dies_in_{};  // durable steps of the host; 0: not
   std::array<uint64_t, 2> full_for_{};  // operations of its disk that find no space
   uint64_t rarity_ = 0;                // of errors among operations
-  int flip_host_ = 0;
-  std::string flip_path_;
+  std::string flip_path_;  // of the replica's disk
+  const Bytes* flipped_ = nullptr;
   uint64_t flip_bit_ = 0;
-  std::string flip_row_;
+  std::optional<int> row_host_;
+  std::string row_;  // as it was
+  std::array<bool, 2> manifest_unsynced_{};
 };
 
 }  // namespace understudy::sim

@@ -213,10 +213,8 @@ void Fibers::drain(Owner owner) {
   }
 }
 
-std::string Fibers::waiting_names() const {
-  std::string names;
-  for (const auto& fiber : all_) names += " " + fiber->name;
-  return names;
+std::string_view Fibers::current() const {
+  return current_ != nullptr ? std::string_view(current_->name) : std::string_view();
 }
 
 }  // namespace understudy::sim

@@ -36,7 +36,7 @@ class Fibers final : public Scheduler {
   void advance(Monotonic to);
   // Runs those of the owner to their ends. All that they wait for fails; no time passes.
   void drain(Owner owner);
-  std::string waiting_names() const;
+  std::string_view current() const;  // name; empty outside
 
  private:
   struct Fiber;

@@ -27,7 +27,10 @@ struct Host::Daemon {
         core(host.ports(), {workers, senders, mergers},
              {[&host](const Uuid& vm, core::Event event) { host.post(vm, std::move(event)); },
               [&host](performer::Answer answer) { host.answered(std::move(answer)); },
-              [&host](const core::State& state) { host.changed(state); }}) {}
+              [&host](const core::State& state) { host.changed(state); },
+              [&host](const core::State& before, const core::Event& event, const core::Engine& after) {
+                host.stepped(before, event, after);
+              }}) {}
   SimExecutor workers;
   SimExecutor senders;
   SimExecutor mergers;
@@ -84,13 +87,17 @@ void Host::boot() {
   dead = false;
   boots_at.reset();
   published_ = {};
+  steps = 0;
   daemon_ = std::make_unique<Daemon>(*this, world_);
   world_.trace.note("boot", index);
+  if (index == 0) ++world_.boots;
   Status loaded = daemon_->registry.load();
   if (loaded) loaded = daemon_->core.load();
-  if (loaded || dead) return;
+  if (dead) return;
+  world_.faults.booted(*this, loaded);
+  if (dead) return;
+  if (loaded) return;
   world_.trace.text([&] { return name + " does not start: " + loaded.error().text(); });
-  world_.watch.refused_to_start(*this, loaded.error());
   kill(Death::daemon);
 }
 
@@ -120,10 +127,13 @@ void Host::bury() {
 void Host::step() {
   auto [vm, event] = std::move(queue_.front());
   queue_.pop_front();
-  const core::State before = published_;
   daemon_->core.step(vm, event);
+}
+
+void Host::stepped(const core::State& before, const core::Event& event, const core::Engine& after) {
   world_.trace.step(*this, core::event_name(event.index()), before);
-  world_.watch.stepped(*this, before, event);
+  world_.watch.stepped(*this, before, event, after);
+  ++steps;
 }
 
 std::optional<Monotonic> Host::next_timer() const {
@@ -133,10 +143,7 @@ std::optional<Monotonic> Host::next_timer() const {
 void Host::fire_timers() {
   const auto due = next_timer();
   if (!due || *due > world_.fibers.now()) return;
-  const core::State before = published_;
   daemon_->core.fire_timers();
-  world_.trace.step(*this, "timers", before);
-  world_.watch.stepped(*this, before, core::TimerDue{});
 }
 
 void Host::post(const Uuid& vm, core::Event event) {

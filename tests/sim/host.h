@@ -73,11 +73,13 @@ class Host final : public performer::Asker {
   Death death = Death::daemon;
   std::optional<Monotonic> boots_at;
   size_t most_queued = 0;
+  uint64_t steps = 0;  // of the engine, in this life
 
  private:
   struct Daemon;
   performer::Ports ports();
   void changed(const core::State& state);
+  void stepped(const core::State& before, const core::Event& event, const core::Engine& after);
   void answered(performer::Answer answer);
 
   World& world_;

@@ -173,7 +173,7 @@ void Network::serve(const std::shared_ptr<Connection>& connection) {
     if (host.dead) return;
     SimWire wire(world_, 1, connection, 1);
     const transfer::PeerIdentity peer{"hosta", {"hosta"}, "AA", "192.0.2.1"};
-    (void)transfer::serve(wire, peer, hello_of(host), host.service());
+    (void)transfer::serve(wire, peer, hello_of(host), host.service(), world_.cursor_every);
   });
 }
 

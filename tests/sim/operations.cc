@@ -82,7 +82,10 @@ void Operations::power(Host& host, bool on) {
 }
 
 void Operations::start_at_once(Host& host) {
-  if (host.hypervisor.vm.defined && host.hypervisor.vm.power == core::VmPower::off) (void)host.hypervisor.power_on();
+  if (!host.hypervisor.vm.defined || host.hypervisor.vm.power != core::VmPower::off) return;
+  if (const Status started = host.hypervisor.power_on();
+      !started && started.error().code() == ErrorCode::access_denied)
+    world_.watch.saw(Rare::start_refused);
 }
 
 void Operations::enable() {

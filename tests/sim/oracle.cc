@@ -18,6 +18,7 @@ std::optional<ManifestOnDisk> parse_manifest(const Bytes* bytes) {
   manifest.generation = json["generation"];
   manifest.spent = json["spent"];
   manifest.chain = json["chain"].size();
+  manifest.set_aside = json["set_aside"].size();
   for (const auto& point : json["points"])
     manifest.points.push_back({point["id"], manifest.generation, point["sequence"], point["keep"], point["cut_us"]});
   if (!json["failover"].is_null())
@@ -63,6 +64,7 @@ void Oracle::cut(const std::string& checkpoint, const Contents& contents, Wall a
 // must be compared.
 void Oracle::retired(const std::string& checkpoint, bool broken) {
   const core::State& engine = world_.primary().engine();
+  if (world_.faults.flipped()) return;  // what is durable cannot be told
   if (broken || engine.resync || engine.phase == core::Phase::halted) return;
   const uint64_t held = newest_durable();
   if (held != 0 && held == sequence_of(checkpoint))
@@ -89,11 +91,13 @@ void Oracle::started(int host) {
     violate("a replica starts only after a failover", "it starts without one");
   if (other_runs && (!held || !held->failover || held->failover->generation <= held->generation))
     violate("within one generation one copy runs", "both run");
+  if (other_runs) world_.watch.saw(Rare::both_run);
 }
 
 // --- after every step ---
 
 void Oracle::after_step() {
+  if (world_.faults.flipped()) return;
   check_replica();
   check_holds();
 }
@@ -115,8 +119,20 @@ void Oracle::check_replica() {
   if (before && before->failover && seen_->failover && before->newest() != seen_->newest())
     violate("nothing flows between generations",
             "point " + number(seen_->newest()) + " was published during failover " + number(seen_->failover->generation));
+  if (before && before->set_aside > seen_->set_aside) world_.watch.saw(Rare::set_aside_dropped);
   check_bounds(*seen_);
   for (const PointOnDisk& point : seen_->points) check_point(point, false);
+}
+
+bool Oracle::any_point_differs() {
+  const std::optional<Violation> before = violation_;
+  const auto held = manifest();
+  bool differs = false;
+  if (held)
+    for (const PointOnDisk& point : held->points) check_point(point, true);
+  differs = violation_.has_value();
+  violation_ = before;
+  return differs;
 }
 
 void Oracle::check_bounds(const ManifestOnDisk& manifest) {

@@ -32,6 +32,7 @@ struct ManifestOnDisk {
     bool complete = false;
   };
   std::optional<Failover> failover;
+  size_t set_aside = 0;
   uint64_t newest() const { return points.empty() ? 0 : points.back().sequence; }
 };
 
@@ -52,6 +53,9 @@ class Oracle {
 
   std::optional<ManifestOnDisk> manifest(bool durable = false) const;
   uint64_t newest_durable() const;
+  // Does any listed point have other bytes than the primary had?
+  bool any_point_differs();
+  const std::optional<ManifestOnDisk>& seen() const { return seen_; }
   uint64_t points_checked = 0;
 
  private:

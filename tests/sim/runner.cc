@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/assert.h"
+#include "core/transitions.h"
 #include "world.h"
 
 namespace understudy::sim {
@@ -29,6 +30,7 @@ struct Results {
   uint64_t violations = 0;
   std::array<uint64_t, kFaults> faults{};
   std::array<uint64_t, kRares> rares{};
+  std::bitset<kMostRows> rows;
 
   void add(const Results& other) {
     seeds += other.seeds;
@@ -38,6 +40,7 @@ struct Results {
     violations += other.violations;
     for (size_t i = 0; i < kFaults; ++i) faults[i] += other.faults[i];
     for (size_t i = 0; i < kRares; ++i) rares[i] += other.rares[i];
+    rows |= other.rows;
   }
 };
 
@@ -61,6 +64,7 @@ void one_seed(uint64_t seed, Results& results) {
   results.hash += mix(world.trace.hash() ^ mix(seed));
   for (size_t i = 0; i < kFaults; ++i) results.faults[i] += world.faults.counts()[i];
   for (size_t i = 0; i < kRares; ++i) results.rares[i] += world.watch.counts()[i];
+  results.rows |= world.watch.rows();
   if (good) return;
   if (++results.violations > kMostShown) return;
   const Violation& broken = *world.oracle.violation();
@@ -93,6 +97,13 @@ int report(const Results& all) {
     if (all.rares[i] == 0)
       std::printf("not reached: %.*s\n", static_cast<int>(rare_name(static_cast<Rare>(i)).size()),
                   rare_name(static_cast<Rare>(i)).data());
+  const auto table = core::transitions();
+  for (size_t i = 0; i < table.size(); ++i)
+    if (!all.rows[i])
+      std::printf("row not taken: %.*s, if %.*s: %.*s\n", static_cast<int>(core::event_name(table[i].event).size()),
+                  core::event_name(table[i].event).data(), static_cast<int>(table[i].guard_name.size()),
+                  table[i].guard_name.data(), static_cast<int>(table[i].rule_name.size()), table[i].rule_name.data());
+  std::printf("rows of the engine's table: %zu of %zu\n", all.rows.count(), table.size());
   std::printf("trace %016llx\n", wide(all.hash));
   std::printf("%llu seeds, %llu steps, %llu points checked, %llu faults, %zu of %zu rare branches, %llu violations\n",
               wide(all.seeds), wide(all.steps), wide(all.points), wide(faults), reached, kRares, wide(all.violations));

@@ -1,11 +1,49 @@
 #include "watch.h"
 
+#include "core/transitions.h"
 #include "world.h"
 
 namespace understudy::sim {
 namespace {
-constexpr std::array<std::string_view, kRares> kNames = {"a lost reply is recognised by lineage"};
-}
+
+constexpr std::array<std::string_view, kRares> kNames = {
+#define SIM_RARE(name, text) text,
+    SIM_RARES(SIM_RARE)
+#undef SIM_RARE
+};
+
+// What taking a row means by itself.
+struct Meaning {
+  std::string_view rule;
+  Rare rare;
+};
+constexpr Meaning kRules[] = {
+    {"end_stale_job", Rare::stale_job},
+    {"lose_changed_disks", Rare::disks_changed},
+    {"lose_sequence", Rare::sequence_lost},
+    {"compare_with_what_is_there", Rare::compares_with_another},
+    {"back_off_foreign_job", Rare::foreign_job},
+    {"protect_guest", Rare::guest_protected},
+    {"halt_failed_over", Rare::primary_halted},
+    {"lift_own_hold", Rare::primary_released},
+    {"back_off_failover", Rare::primary_waits},
+    {"point_lost", Rare::point_lost},
+    {"failover_failed", Rare::failover_undone},
+    {"failover_unknown", Rare::failover_unknown},
+    {"release_failed", Rare::release_failed},
+    {"revert_failed", Rare::revert_failed},
+    {"revert_unknown", Rare::revert_unknown},
+    {"answer_prepared", Rare::prepared_twice},
+    {"receive_failed", Rare::receive_failed},
+    {"settle_failed", Rare::settle_failed},
+};
+constexpr Meaning kStarts[] = {
+    {"fail_over_again", Rare::failover_resumed},   {"release", Rare::release_resumed},
+    {"revert_again", Rare::revert_resumed},        {"prepare_replica_again", Rare::prepare_resumed},
+    {"prepare_peer", Rare::create_resumed},
+};
+
+}  // namespace
 
 std::string_view rare_name(Rare rare) {
   return kNames.at(static_cast<size_t>(rare));
@@ -16,15 +54,88 @@ void Watch::saw(Rare rare) {
   world_.trace.text([&] { return "rare: " + std::string(rare_name(rare)); });
 }
 
-void Watch::stepped(const Host& host, const core::State& before, const core::Event& event) {
-  const core::State& after = host.engine();
-  if (std::holds_alternative<core::Inventoried>(event) && before.cut && after.base_sequence == before.cut->sequence)
-    saw(Rare::reply_recognised);
+void Watch::stepped(const Host& host, const core::State& before, const core::Event& event,
+                    const core::Engine& after) {
+  if (std::holds_alternative<core::Started>(event) && host.steps > 0) saw(Rare::persist_failed);
+  if (after.row() == nullptr) return;
+  rows_.set(static_cast<size_t>(after.row() - core::transitions().data()));
+  const std::string_view rule = after.row()->rule_name;
+  for (const Meaning& each : kRules)
+    if (each.rule == rule) saw(each.rare);
+  if (std::holds_alternative<core::Started>(event))
+    for (const Meaning& each : kStarts)
+      if (each.rule == rule) saw(each.rare);
+  if (host.index == 0)
+    primary(before, event, after);
+  else
+    replica(before, event, after);
 }
 
-void Watch::refused_to_start(const Host& host, const Error& error) {
-  if (world_.faults.flipped() || !error.message().empty()) return;
-  world_.oracle.violate("a daemon that does not start says why", host.name);
+void Watch::primary(const core::State& before, const core::Event& event,
+                    const core::Engine& after) {
+  const std::string_view rule = after.row()->rule_name;
+  const std::string_view guard = after.row()->guard_name;
+  const core::State& now = after.state();
+  if (rule == "acknowledged" && std::holds_alternative<core::Inventoried>(event)) {
+    saw(Rare::reply_recognised);
+    if (doubted_) saw(Rare::doubt_resolved);
+    if (before.suspended) saw(Rare::pause_acknowledged);
+  }
+  if (rule == "doubt_cut") doubted_ = true;
+  if (!now.cut) doubted_ = false;
+  if (rule == "abandon_cut") saw(Rare::cut_void);
+  if (rule == "open_job") cut_made_at_ = world_.boots;
+  if (rule == "send_again") {
+    saw(Rare::cut_sent_again);
+    if (cut_made_at_ != world_.boots) saw(Rare::cut_sent_after_restart);
+  }
+  if (rule == "restart_first_copy") saw(guard == "passes_lost" ? Rare::passes_lost : Rare::copy_lost);
+  if (rule == "lose_base")
+    saw(now.cause && now.cause->message().find("is gone") != std::string::npos ? Rare::base_gone : Rare::base_broken);
+  if (rule == "cancel_resync" && before.phase == core::Phase::sending) saw(Rare::resync_cancelled);
+  if (rule == "suspend" && before.phase == core::Phase::sending) saw(Rare::paused_in_transfer);
+  if (rule == "suspend" && before.phase == core::Phase::cutting) saw(Rare::paused_in_cut);
+  if (rule == "begin_resync") saw(before.resync->due ? Rare::resync_scheduled : Rare::resync_by_itself);
+  if (const auto* opened = std::get_if<core::JobOpened>(&event)) {
+    if (!opened->job && before.cut && before.cut->keep == PointKeep::on_demand && before.point_consistent)
+      saw(Rare::point_not_frozen);
+    if (opened->job && opened->job->consistent) saw(Rare::point_consistent);
+  }
+}
+
+void Watch::replica(const core::State& before, const core::Event& event,
+                    const core::Engine& after) {
+  const std::string_view rule = after.row()->rule_name;
+  if (rule == "note_end_and_stop") {
+    if (std::holds_alternative<core::Merged>(event)) saw(Rare::failover_ends_merge);
+    if (std::holds_alternative<core::Published>(event)) saw(Rare::failover_after_publish);
+    if (std::holds_alternative<core::StagingOpened>(event)) saw(Rare::failover_after_begin);
+  }
+  if (const auto* stopped = std::get_if<core::Stopped>(&event))
+    if (rule == "fail_over" && after.state().failover->point != stopped->points.back().id) saw(Rare::failover_to_old);
+  if (rule == "refuse_begin_busy") saw(Rare::begin_busy);
+  if (rule == "refuse_begin" && before.failover) saw(Rare::old_generation);
+  if (rule == "publish_failed") {
+    const auto& point = std::get<core::Published>(event).point;
+    if (!point) saw(point.error().code() == ErrorCode::no_space ? Rare::publish_without_space : Rare::publish_failed);
+  }
+  if (rule == "published" && std::get<core::Published>(event).point->lineage == before.lineage)
+    saw(Rare::finish_repeated);
+  if (const auto* merged = std::get_if<core::Merged>(&event); merged != nullptr && !merged->bytes)
+    saw(Rare::merge_failed);
+  if (std::holds_alternative<core::Started>(event)) store_failed_ = world_.replica().store() == nullptr;
+  if (rule == "published" && store_failed_) {
+    saw(Rare::store_opened_later);
+    store_failed_ = false;
+  }
+  const auto* opened = std::get_if<core::StagingOpened>(&event);
+  if (opened == nullptr || !opened->cursor || *opened->cursor == Cursor{}) return;
+  const auto store = world_.replica().store();
+  if (store == nullptr || !store->staging()) return;
+  if (store->staging()->key.kind == TransferKind::delta)
+    saw(Rare::delta_resumed);
+  else
+    saw(store->points().empty() ? Rare::pass_resumed : Rare::resync_resumed);
 }
 
 }  // namespace understudy::sim

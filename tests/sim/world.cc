@@ -62,6 +62,7 @@ void World::draw_vm() {
   disks.push_back({"vda", (64 - second) * kBlock - tail});
   if (second > 0) disks.push_back({"vdb", second * kBlock - (random.one_in(2) ? tail : 0)});
   granule = static_cast<uint32_t>(kBlock << (random.one_in(4) ? random.between(1, 4) : 0));
+  cursor_every = kBlock * random.between(2, 24);
   settings.recovery_connection_point = "hostb";
   constexpr uint32_t kIntervals[] = {30, 300, 900};
   settings.replication_interval = kIntervals[random.below(3)];

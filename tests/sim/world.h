@@ -33,6 +33,7 @@ class World {
   std::vector<DiskGeometry> disks;
   ReplicationSettings settings;
   uint32_t granule = 4096;
+  uint64_t cursor_every = 0;  // bytes of a transfer
   Oracle oracle;
   Watch watch;
   Operations operations;
@@ -40,6 +41,7 @@ class World {
   uint64_t last_value = 0;  // of a block: none is written twice
   bool quiet = false;       // faults are over
   uint64_t steps = 0;
+  uint64_t boots = 0;  // of the primary
 
  private:
   void draw_vm();

@@ -1,0 +1,148 @@
+// Faults at rest: bits that flip in files and rows, and a database that is gone.
+#include <algorithm>
+
+#include "core/recovered.h"
+#include "store/check.h"
+#include "world.h"
+
+namespace understudy::sim {
+
+void Faults::flip() {
+  Host& replica = world_.replica();
+  if (flipped() || row_host_ || !replica.up()) return;
+  const std::string directory = world_.directory();
+  switch (world_.random.below(6)) {
+    case 0:
+      return flip_record(directory + "/manifest");
+    case 1:
+      return flip_record(directory + "/incoming/cursor");
+    case 2: {
+      for (const std::string& path : replica.files.paths())
+        if (path.find("/machine-") != std::string::npos) return flip_record(path);
+      return;
+    }
+    case 3:
+      return damage_row();
+    default:
+      return flip_image();
+  }
+}
+
+// Read at the next start; so that one comes, and finds it.
+void Faults::flip_record(const std::string& path) {
+  Host& replica = world_.replica();
+  const Bytes* bytes = replica.files.bytes(path);
+  if (bytes == nullptr || bytes->empty()) return;
+  count(Fault::bit_flip, 1);
+  flip_path_ = path;
+  flip_bit_ = world_.random.below(bytes->size() * 8);
+  replica.files.flip(path, flip_bit_);
+  flipped_ = bytes;
+  replica.kill(Death::daemon);
+}
+
+void Faults::booted(Host& host, const Status& loaded) {
+  if (row_host_ && *row_host_ == host.index) {
+    if (loaded) world_.oracle.violate("a damaged row of the state database is refused", host.name + " starts");
+    world_.watch.saw(Rare::row_refused);
+    if (world_.random.one_in(2)) unflip();
+    return;
+  }
+  if (host.index != 1 || !flipped() || !loaded) return;
+  const auto store = host.store();
+  const bool cursor = flip_path_.find("/cursor") != std::string::npos;
+  if (cursor) {
+    if (store == nullptr) return;  // for another reason
+    if (store->staging()) world_.oracle.violate("a damaged cursor costs what is staged", "it is still staged");
+    world_.watch.saw(Rare::cursor_survived);
+  } else {
+    const bool replica = core::is_replica(host.phase()) && host.phase() != core::Phase::preparing;
+    if (replica && store != nullptr)
+      world_.oracle.violate("a damaged record is refused", flip_path_ + " bit " + std::to_string(flip_bit_));
+    if (replica)
+      world_.watch.saw(flip_path_.find("/machine-") != std::string::npos ? Rare::machine_refused : Rare::manifest_refused);
+  }
+  unflip();
+}
+
+void Faults::unflip() {
+  if (row_host_) world_.hosts[static_cast<size_t>(*row_host_)]->db.rows["engine"][world_.vm.lower()] = row_;
+  row_host_.reset();
+  if (flipped() && world_.replica().files.bytes(flip_path_) == flipped_) world_.replica().files.flip(flip_path_, flip_bit_);
+  flipped_ = nullptr;
+}
+
+// The check must name it if a single byte of a point is another one; and nothing else may be wrong.
+void Faults::flip_image() {
+  Host& replica = world_.replica();
+  std::vector<std::string> images;
+  for (const std::string& path : replica.files.paths())
+    if (path.ends_with(".qcow2") && path.find("/incoming/") == std::string::npos &&
+        path.find("-active") == std::string::npos && path.find("-reverted") == std::string::npos)
+      images.push_back(path);
+  const auto is_good = [&]() -> std::optional<bool> {
+    auto checked = store::check_replica(replica.files, world_.directory(), [](uint64_t, uint64_t) {}, CancelToken());
+    if (!checked) return false;
+    if (checked->points.empty()) return std::nullopt;
+    return std::all_of(checked->points.begin(), checked->points.end(), [](const auto& point) { return point.good(); });
+  };
+  if (images.empty() || replica.dead) return;
+  on_ = false;  // the check itself is not to be disturbed
+  const auto before = is_good();
+  if (before == false && !replica.dead) world_.oracle.violate("what is not damaged passes the check", "it does not");
+  const std::string path = images[world_.random.below(images.size())];
+  const uint64_t bit = world_.random.below(replica.files.bytes(path)->size() * 8);
+  count(Fault::bit_flip, 1);
+  replica.files.flip(path, bit);
+  const bool differs = world_.oracle.any_point_differs();
+  const auto after = is_good();
+  if (before == true && differs && after == true)
+    world_.oracle.violate("a bit that flipped in a point is found by the check", path + " bit " + std::to_string(bit));
+  if (before == true && differs && after == false) world_.watch.saw(Rare::image_damage_found);
+  replica.files.flip(path, bit);
+  on_ = true;
+}
+
+// Rows have no checksum: that of the database is not simulated. What can be told is told.
+void Faults::damage_row() {
+  const int at = static_cast<int>(world_.random.below(2));
+  Host& host = *world_.hosts[static_cast<size_t>(at)];
+  auto& rows = host.db.rows["engine"];
+  const auto row = rows.find(world_.vm.lower());
+  if (row == rows.end() || row->second.empty() || host.dead) return;
+  count(Fault::bit_flip, at);
+  row_host_ = at;
+  row_ = row->second;
+  row->second[world_.random.below(row_.size())] = '\1';
+  host.kill(Death::daemon);
+}
+
+// The replica host's database is gone; everything is rebuilt from the store, as `understudy store recover` does.
+void Faults::lose_database() {
+  Host& host = world_.replica();
+  if (host.dead || !host.up() || flipped() || row_host_ || !core::is_replica(host.phase()) ||
+      host.phase() == core::Phase::preparing)
+    return;
+  const auto manifest = store::load_manifest(host.files, store::Layout(world_.directory()));
+  if (!manifest) return;
+  core::FoundReplica found;
+  found.vm = manifest->identity.vm;
+  found.name = manifest->identity.name;
+  found.directory = world_.directory();
+  found.primary = manifest->identity.primary;
+  found.settings = manifest->identity.settings;
+  found.disks = manifest->identity.disks;
+  found.newest = {manifest->identity.set, manifest->identity.generation, manifest->newest()};
+  for (const store::ListedPoint& listed : manifest->points) found.points.push_back(listed.point);
+  if (manifest->failover)
+    found.failover = core::FoundReplica::OpenFailover{manifest->failover->point, manifest->failover->generation,
+                                                      manifest->failover->complete};
+  const auto state = core::recovered_state(found, host.clock.now().wall);
+  if (!state) return world_.oracle.violate("a replica's engine can be rebuilt from its store", state.error().text());
+  count(Fault::database_lost, 1);
+  host.kill(Death::daemon);
+  host.db.rows["engine"][world_.vm.lower()] = core::encode_state(*state);
+  world_.watch.saw(Rare::rebuilt_from_store);
+}
+
+}  // namespace understudy::sim
