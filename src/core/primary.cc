@@ -155,7 +155,8 @@ void halt_vm_gone(Step& step) {
   s.obligations.delete_checkpoints.clear();
   s.cut.reset();
   halt(step, Error(ErrorCode::not_found, "VM '" + s.name + "' is no longer defined on this host",
-                   "define it again (virsh define), or fail over: understudy failover " + s.name + " on " +
+                   "define it again (virsh define), then understudy resume " + s.name +
+                       "; or fail over: understudy failover " + s.name + " on " +
                        s.settings.recovery_connection_point));
 }
 
@@ -187,7 +188,9 @@ void halt_failed_over(Step& step) {
   halt(step, Error(ErrorCode::invalid_state,
                    "the replica of '" + s.name + "' on " + s.settings.recovery_connection_point +
                        " has been failed over; this copy is held so that only one runs",
-                   "decide which copy to keep: understudy show " + s.name + " on both hosts"));
+                   "decide which copy to keep: understudy show " + s.name + " on both hosts; for this one: understudy "
+                   "revert " + s.name + " on " + s.settings.recovery_connection_point + ", then understudy resume " +
+                       s.name));
 }
 
 bool cut_acknowledged(const Step& step) {
@@ -258,7 +261,8 @@ void halt_gone(Step& step) {
   halt(step, Error(ErrorCode::not_found,
                    none ? host + " holds no replica of '" + s.name + "' any more"
                         : "what " + host + " holds of '" + s.name + "' is not a replica of this copy",
-                   "understudy show " + s.name + " on " + host));
+                   "understudy show " + s.name + " on " + host + "; when it is there again: understudy resume " +
+                       s.name));
 }
 
 // Of a first copy or a comparison there is nothing to lose but its own progress.

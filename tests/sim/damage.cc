@@ -1,5 +1,6 @@
 // Faults at rest: bits that flip in files and rows, and a database that is gone.
 #include <algorithm>
+#include <utility>
 
 #include "core/recovered.h"
 #include "store/check.h"
@@ -117,13 +118,29 @@ void Faults::damage_row() {
   host.kill(Death::daemon);
 }
 
-// The replica host's database is gone; everything is rebuilt from the store, as `understudy store recover` does.
+// The replica host's database is gone. It is rebuilt from the store, as `understudy store recover` does, at once or
+// when somebody has noticed.
 void Faults::lose_database() {
   Host& host = world_.replica();
-  if (host.dead || !host.up() || flipped() || row_host_ || !core::is_replica(host.phase()) ||
+  if (rebuild_owed_) return rebuild();
+  if (!host.up() || flipped() || row_host_ || !core::is_replica(host.phase()) ||
       host.phase() == core::Phase::preparing)
     return;
+  count(Fault::database_lost, 1);
+  host.kill(Death::daemon);
+  host.db.rows["engine"].clear();
+  rebuild_owed_ = true;
+  if (world_.random.one_in(2)) rebuild();
+}
+
+void Faults::rebuild() {
+  Host& host = world_.replica();
+  rebuild_owed_ = false;
+  const bool on = std::exchange(on_, false);
+  const bool was_dead = std::exchange(host.dead, false);  // a command reads the disk, not the daemon
   const auto manifest = store::load_manifest(host.files, store::Layout(world_.directory()));
+  host.dead = was_dead;
+  on_ = on;
   if (!manifest) return;
   core::FoundReplica found;
   found.vm = manifest->identity.vm;
@@ -139,10 +156,27 @@ void Faults::lose_database() {
                                                       manifest->failover->complete};
   const auto state = core::recovered_state(found, host.clock.now().wall);
   if (!state) return world_.oracle.violate("a replica's engine can be rebuilt from its store", state.error().text());
-  count(Fault::database_lost, 1);
   host.kill(Death::daemon);
   host.db.rows["engine"][world_.vm.lower()] = core::encode_state(*state);
   world_.watch.saw(Rare::rebuilt_from_store);
+}
+
+// A copy of the whole folder, as of a moment at which the store was at rest.
+void Faults::keep_folder() {
+  const auto& files = world_.replica().files;
+  folder_.clear();
+  for (const std::string& path : files.paths())
+    if (path.starts_with(world_.directory() + "/") && files.bytes(path) != nullptr) folder_[path] = files.content(path);
+}
+
+void Faults::restore_folder() {
+  Host& host = world_.replica();
+  if (!host.up() || flipped() || row_host_ || host.phase() != core::Phase::standby) return;
+  if (folder_.empty() || world_.random.one_in(3)) return keep_folder();
+  count(Fault::folder_restored, 1);
+  host.kill(Death::daemon);
+  host.files.replace_all(world_.directory(), folder_);
+  folder_.clear();
 }
 
 }  // namespace understudy::sim

@@ -10,6 +10,7 @@ constexpr std::array<std::string_view, kFaults> kNames = {
     "bit flips",       "database lost",     "database error",    "hypervisor error",  "answer lost",    "nobody answers",
     "connection cut",  "connection stalls", "reply lost",        "late",           "said again",
     "frame damaged",   "checkpoint lost",   "more changed",      "VM stops",       "written while off",
+    "VM undefined",    "folder restored",
     "scratch full",    "foreign job",       "freeze fails",      "clock set",      "queue full"};
 
 using Operation = store::CrashFiles::Operation;
@@ -44,6 +45,7 @@ void Faults::stop() {
   dies_in_ = {};
   full_for_ = {};
   unflip();
+  if (rebuild_owed_) rebuild();
   world_.network.partitioned = false;
 }
 
@@ -91,6 +93,7 @@ store::CrashFiles::Verdict Faults::file(int host, Operation operation, const std
     count(Fault::no_space, host);
     return {Error(ErrorCode::no_space, "no space left: " + path), false, random.below(kBlock)};
   }
+  if (takes_space && likes(Fault::no_space) && random.one_in(rarity_ * 8)) full = random.between(1, 30);
   if (likes(Fault::io_error) && random.one_in(rarity_ * 8)) {
     count(Fault::io_error, host);
     return {Error(ErrorCode::failed, "input/output error: " + path), random.one_in(4), random.below(kBlock)};
@@ -192,8 +195,13 @@ void Faults::happen() {
         primary.hypervisor.write_behind_qemu();
       }
       break;
-    case Fault::no_space:
-      full_for_[random.below(2)] = random.between(1, 40);
+    case Fault::vm_undefined:
+      if (!primary.hypervisor.vm.defined || primary.phase() < core::Phase::idle) return;
+      count(fault, 0);
+      primary.hypervisor.undefine_by_hand();
+      break;
+    case Fault::folder_restored:
+      restore_folder();
       break;
     case Fault::bit_flip:
       flip();
@@ -225,7 +233,7 @@ void Faults::happen() {
       break;
     case Fault::clock_set: {
       count(fault);
-      const int64_t minutes = static_cast<int64_t>(random.below(400)) - 120;
+      const int64_t minutes = random.one_in(5) ? 1500 : static_cast<int64_t>(random.below(400)) - 120;
       world_.hosts[random.below(2)]->clock.offset.us += minutes * 60'000'000;
       break;
     }

@@ -8,18 +8,21 @@
 // guest had not flushed.
 // Disks. Reading, writing, syncing fail with EIO; what a failed sync was to make durable never will be. Space runs
 // out for a while, a write is refused after any of its bytes. A bit flips at rest in what is sealed: manifest,
-// cursor, machine, a row of the state database; it must be refused by name, or be survived.
+// cursor, machine, a row of the state database; it must be refused by name, or be survived; and in an image: the
+// check must find it. The replica's database is lost and rebuilt from its store, at once or later; its folder is
+// replaced by an older copy.
 // Network. Nobody answers; a connection breaks after any byte, in silence or not; bytes are late, up to longer than
 // any deadline; an answer is lost after its request was carried out; a whole conversation is said again later, as by
 // a host that was believed gone; a frame arrives damaged (TLS would see to that; the decoders must too).
 // Hypervisor. A call fails, or succeeds and its answer is lost; a checkpoint is gone or its record inconsistent; the
 // record has more than what changed; QEMU dies; the VM stops and starts; somebody writes to its disks meanwhile; the
-// scratch space is full; another program has a job open; the guest does not freeze.
+// scratch space is full; another program has a job open; the guest does not freeze; the VM is undefined.
 // Clocks. The wall clock is set forward by hours, or back.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string_view>
 
 #include "network.h"
@@ -50,6 +53,8 @@ enum class Fault : uint8_t {
   more_changed,
   vm_stops,
   written_while_off,
+  vm_undefined,
+  folder_restored,
   scratch_full,
   foreign_job,
   freeze_fails,
@@ -107,6 +112,9 @@ class Faults {
   void damage_row();
   void lose_database();
   void unflip();
+  void keep_folder();
+  void restore_folder();
+  void rebuild();
 
   World& world_;
   bool on_ = false;
@@ -121,6 +129,8 @@ class Faults {
   std::optional<int> row_host_;
   std::string row_;  // as it was
   std::array<bool, 2> manifest_unsynced_{};
+  std::map<std::string, std::string> folder_;  // as it was once; empty: never
+  bool rebuild_owed_ = false;
 };
 
 }  // namespace understudy::sim

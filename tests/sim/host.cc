@@ -11,7 +11,7 @@ Status SimExecutor::submit(std::function<void()> work) {
   if (world_.hosts[host_]->dead) return fail(ErrorCode::cancelled, "the daemon is dead");
   if (world_.faults.queue_is_full()) return fail(ErrorCode::out_of_memory, "too much is queued");
   world_.fibers.start_for(host_, name_, [this, work = std::move(work)] {
-    world_.fibers.rest(Duration{static_cast<int64_t>(world_.random.below(3000))});
+    world_.fibers.rest(Duration{static_cast<int64_t>(world_.random.below(3000 * world_.slowness))});
     work();
   });
   return {};
@@ -56,7 +56,8 @@ Host::Host(World& world, int at)
   ServiceSettings settings;
   settings.recovery_server_enabled = true;
   settings.allowed_authentication_type = 2;
-  US_ASSERT(registry.store_settings(settings) && registry.add_entry({"hosta", kStorage, "sim"}));
+  US_ASSERT(registry.store_settings(settings) && registry.add_entry({"hosta", kStorage, "sim"}) &&
+            registry.add_entry({"hostc", kStorage, "sim"}));
 }
 
 Host::~Host() = default;

@@ -360,6 +360,20 @@ void SimHypervisor::open_foreign_job() {
   vm.job = Vm::Job{vm.now, std::nullopt, true, world_.fibers.now()};
 }
 
+// libvirt forgets the checkpoints with the domain; the bitmaps are of no use then.
+void SimHypervisor::undefine_by_hand() {
+  if (vm.power != core::VmPower::off) power_off(true);
+  vm.defined = false;
+  vm.checkpoints.clear();
+  world_.hosts[static_cast<size_t>(host_)]->news(core::VmEvent::undefined);
+}
+void SimHypervisor::define_again() {
+  if (vm.defined) return;
+  vm.defined = true;
+  world_.hosts[static_cast<size_t>(host_)]->news(core::VmEvent::defined);
+  (void)power_on();
+}
+
 void SimHypervisor::fill_scratch() {
   if (runs() && world_.random.one_in(2)) {
     vm.power = core::VmPower::paused;

@@ -91,6 +91,8 @@ class SimHypervisor final : public core::Hypervisor {
   void write_behind_qemu();  // to a disk of a VM that is off
   void lose_checkpoint(uint64_t which, bool broken);
   void open_foreign_job();
+  void undefine_by_hand();
+  void define_again();
   void fill_scratch();
   bool runs() const { return vm.power == core::VmPower::running; }
 

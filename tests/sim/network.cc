@@ -167,12 +167,12 @@ std::shared_ptr<Connection> Network::open(const LinkPlan& plan) {
   return connections_.back();
 }
 
-void Network::serve(const std::shared_ptr<Connection>& connection) {
-  world_.fibers.start_for(1, "link-serve", [this, connection] {
+void Network::serve(const std::shared_ptr<Connection>& connection, const std::string& name) {
+  world_.fibers.start_for(1, "link-serve", [this, connection, name] {
     Host& host = world_.replica();
     if (host.dead) return;
     SimWire wire(world_, 1, connection, 1);
-    const transfer::PeerIdentity peer{"hosta", {"hosta"}, "AA", "192.0.2.1"};
+    const transfer::PeerIdentity peer{name, {name}, "AA", "192.0.2.1"};
     (void)transfer::serve(wire, peer, hello_of(host), host.service(), world_.cursor_every);
   });
 }
@@ -192,7 +192,7 @@ bool Network::replay() {
   if (old->recorded().empty() || old->set != world_.primary().engine().lineage.set) return false;
   const auto again = open({});
   const Bytes bytes = old->recorded();
-  serve(again);
+  serve(again, world_.random.one_in(5) ? "hostc" : "hosta");
   (void)again->write(0, bytes);
   again->shutdown(0);
   return true;

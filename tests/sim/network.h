@@ -88,7 +88,8 @@ class Network {
  public:
   explicit Network(World& world) : world_(world) {}
   std::shared_ptr<Connection> open(const LinkPlan& plan);
-  void serve(const std::shared_ptr<Connection>& connection);  // by the replica host
+  // By the replica host; `peer` is whose certificate it sees.
+  void serve(const std::shared_ptr<Connection>& connection, const std::string& peer = "hosta");
   void break_all();
   size_t live();
   // A host that is believed gone says again what it said before.

@@ -16,11 +16,18 @@ bool says(const core::Health& health, std::string_view what) {
 
 }  // namespace
 
+core::CallFacts Operations::facts(Host& host) {
+  core::CallFacts found = host.hypervisor.facts();
+  const CallVerdict verdict = world_.faults.call(host.index, "find", false);
+  if (verdict.error && !host.dead) found.hypervisor = *verdict.error;
+  return found;
+}
+
 void Operations::create() {
   world_.primary().call([this](core::CallId call) -> core::Event {
     core::CreateCall create;
     create.call = call;
-    create.facts = world_.primary().hypervisor.facts();
+    create.facts = facts(world_.primary());
     create.settings = world_.settings;
     create.definition = world_.primary().hypervisor.vm.definition;
     create.disks = world_.disks;
@@ -29,7 +36,7 @@ void Operations::create() {
 }
 void Operations::start_copy() {
   world_.primary().call([this](core::CallId call) -> core::Event {
-    return core::StartCall{call, world_.primary().hypervisor.facts()};
+    return core::StartCall{call, facts(world_.primary())};
   });
 }
 
@@ -40,7 +47,7 @@ void Operations::fail_over() {
   host.call([&](core::CallId call) -> core::Event {
     core::FailoverCall failover;
     failover.call = call;
-    failover.facts = host.hypervisor.facts();
+    failover.facts = facts(host);
     failover.points = store->points();
     failover.generation_spent = store->generation_spent();
     if (!failover.points.empty() && world_.random.one_in(2))
@@ -53,18 +60,18 @@ void Operations::fail_over() {
 void Operations::revert() {
   Host& host = world_.replica();
   host.call([&](core::CallId call) -> core::Event {
-    return core::RevertCall{call, host.hypervisor.facts()};
+    return core::RevertCall{call, facts(host)};
   });
 }
 void Operations::ask_state(Host& host, uint16_t requested) {
   host.call([&](core::CallId call) -> core::Event {
-    return core::StateCall{call, host.hypervisor.facts(), requested};
+    return core::StateCall{call, facts(host), requested};
   });
 }
 void Operations::resync(bool later) {
   Host& host = world_.primary();
   host.call([&](core::CallId call) -> core::Event {
-    core::ResyncCall resync{call, host.hypervisor.facts(), {}};
+    core::ResyncCall resync{call, facts(host), {}};
     if (later) resync.start = host.clock.now().wall + Duration::seconds(static_cast<int64_t>(world_.random.below(600)));
     return resync;
   });
@@ -72,12 +79,12 @@ void Operations::resync(bool later) {
 void Operations::make_point() {
   Host& host = world_.primary();
   host.call([&](core::CallId call) -> core::Event {
-    return core::PointCall{call, host.hypervisor.facts(), world_.random.one_in(2)};
+    return core::PointCall{call, facts(host), world_.random.one_in(2)};
   });
 }
 void Operations::power(Host& host, bool on) {
   host.call([&](core::CallId call) -> core::Event {
-    return core::PowerCall{call, host.hypervisor.facts(), on};
+    return core::PowerCall{call, facts(host), on};
   });
 }
 
@@ -104,9 +111,12 @@ void Operations::act() {
   enable();
   Random& random = world_.random;
   Host& any = *world_.hosts[random.below(2)];
-  switch (random.below(16)) {
+  switch (random.below(18)) {
     case 0:
+    case 16:
       return fail_over();
+    case 17:
+      return random.one_in(2) ? create() : start_copy();
     case 1:
     case 2:
       return revert();
@@ -148,6 +158,7 @@ void Operations::obey() {
       revert();
       ask_state(world_.primary(), kResume);
     }
+    if (says(health, "virsh define")) world_.primary().hypervisor.define_again();
     if (says(health, "virsh domjobabort")) world_.primary().hypervisor.vm.job.reset();
     if (state.phase == core::Phase::failed_over) {
       if (host->hypervisor.vm.power != core::VmPower::off) power(*host, false);

@@ -31,6 +31,7 @@ class Operations {
 
  private:
   void start_at_once(Host& host);  // by hand, past the product
+  core::CallFacts facts(Host& host);
 
   World& world_;
   uint64_t answered_ = 0;

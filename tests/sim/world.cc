@@ -62,6 +62,9 @@ void World::draw_vm() {
   disks.push_back({"vda", (64 - second) * kBlock - tail});
   if (second > 0) disks.push_back({"vdb", second * kBlock - (random.one_in(2) ? tail : 0)});
   granule = static_cast<uint32_t>(kBlock << (random.one_in(4) ? random.between(1, 4) : 0));
+  constexpr uint64_t kSlowness[] = {1, 1, 30, 1000};
+  slowness = kSlowness[random.below(4)];
+  haste = random.one_in(2) ? 0 : random.between(10, 120);
   cursor_every = kBlock * random.between(2, 24);
   settings.recovery_connection_point = "hostb";
   constexpr uint32_t kIntervals[] = {30, 300, 900};
@@ -95,6 +98,12 @@ void World::turn() {
     fibers.run(chosen);
   else
     with_events[chosen - fibers_ready]->step();
+  if (!quiet && haste != 0 && chosen >= fibers_ready && random.one_in(haste)) {
+    if (random.one_in(3))
+      faults.happen();
+    else
+      operations.act();
+  }
 }
 
 void World::pass_time() {

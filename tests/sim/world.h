@@ -34,6 +34,8 @@ class World {
   ReplicationSettings settings;
   uint32_t granule = 4096;
   uint64_t cursor_every = 0;  // bytes of a transfer
+  uint64_t slowness = 1;      // of work: milliseconds, or seconds
+  uint64_t haste = 0;         // of the operator: acts after one step in so many; 0: at times only
   Oracle oracle;
   Watch watch;
   Operations operations;

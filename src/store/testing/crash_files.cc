@@ -283,6 +283,18 @@ void CrashFiles::put(const std::string& path, const std::string& content) {
   changed(path);
 }
 
+void CrashFiles::replace_all(const std::string& directory, const std::map<std::string, std::string>& contents) {
+  sync_all();
+  std::erase_if(now_, [&](const auto& entry) { return entry.second && entry.first.starts_with(directory + "/"); });
+  durable_ = now_;
+  for (const auto& [path, content] : contents) put(path, content);
+}
+
+void CrashFiles::sync_all() {
+  for (const NameChange& c : changes_) apply(durable_, c);
+  changes_.clear();
+}
+
 void CrashFiles::flip(const std::string& path, uint64_t bit) {
   const auto inode = now_.at(path);
   for (Bytes* copy : {&inode->now, &inode->durable})

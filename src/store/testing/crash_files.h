@@ -62,6 +62,8 @@ class CrashFiles final : public Files {
   uint64_t changes_outside(const std::string& directory) const;  // of it; counted over all lives
   void put(const std::string& path, const std::string& content);
   void flip(const std::string& path, uint64_t bit);
+  // All files below the directory.
+  void replace_all(const std::string& directory, const std::map<std::string, std::string>& contents);
 
  private:
   struct Change {  // of one file, not synced
@@ -86,6 +88,7 @@ class CrashFiles final : public Files {
   Status end();  // of an operation that step() let happen
   void changed(const std::string& path);
   void change(NameChange change);
+  void sync_all();  // names
   static void apply(Names& names, const NameChange& change);
   template <class Survives>
   static void replay(Bytes& bytes, const Change& change, Survives survives);
