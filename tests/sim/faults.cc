@@ -216,11 +216,13 @@ void Faults::happen() {
     case Fault::said_again:
       if (world_.network.replay()) count(fault);
       break;
-    case Fault::checkpoint_lost:
+    case Fault::checkpoint_lost: {
       if (primary.hypervisor.vm.checkpoints.empty()) return;
       count(fault, 0);
-      primary.hypervisor.lose_checkpoint(random.next(), random.one_in(2));
+      const bool broken = random.one_in(2);
+      primary.hypervisor.lose_checkpoint(random.next(), broken);
       break;
+    }
     case Fault::scratch_full:
       if (!primary.hypervisor.vm.job || primary.hypervisor.vm.job->foreign) return;
       count(fault, 0);

@@ -132,7 +132,8 @@ void World::pass_time() {
   };
   if (comes(Turn::guest, faults.until_next())) {
     if (random.one_in(3)) primary().hypervisor.guest_flushes();
-    primary().hypervisor.guest_writes(random.between(1, 4), random.one_in(5));
+    const bool zeroes = random.one_in(5);
+    primary().hypervisor.guest_writes(random.between(1, 4), zeroes);
   }
   if (comes(Turn::trouble, faults.until_next())) faults.happen();
   if (quiet) {
