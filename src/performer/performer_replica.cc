@@ -91,7 +91,8 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
       store.reset();
     }
   }
-  if (store == nullptr) {
+  const bool made = store == nullptr;
+  if (made) {
     US_TRY(store, store::ReplicaStore::create(ports_.files, action.directory, identity_of(action, state)));
   }
   const core::ReplicaRequest request = request_of(action.definition, *store, {});
@@ -103,7 +104,7 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
     done = ports_.hypervisor.define_replica(request);
   if (done) done = ports_.hypervisor.hold(state.vm, hold_reason(action.definition.name));
   if (!done) {
-    const Status removed = store->destroy();
+    const Status removed = made ? store->destroy() : Status();
     if (!removed)
       log_warning("store", "an unused replica folder stays",
                   {{"folder", action.directory}, {"error", removed.error().text()}});

@@ -62,6 +62,7 @@ std::optional<CallVerdict> Faults::death(int host, bool durable) {
   const Error dead(ErrorCode::failed, "the process is dead");
   if (mine.dead) return CallVerdict{dead, false};
   uint64_t& in = dies_in_[static_cast<size_t>(host)];
+  if (durable && in > 1 && manifest_unsynced_[static_cast<size_t>(host)] && world_.random.one_in(12)) in = 1;
   if (!durable || !on_ || in == 0 || --in != 0) return std::nullopt;
   const bool power = likes(Fault::power_cut) && (!likes(Fault::daemon_dies) || world_.random.one_in(2));
   const bool after = world_.random.one_in(2);

@@ -22,7 +22,8 @@ std::optional<ManifestOnDisk> parse_manifest(const Bytes* bytes) {
   for (const auto& point : json["points"])
     manifest.points.push_back({point["id"], manifest.generation, point["sequence"], point["keep"], point["cut_us"]});
   if (!json["failover"].is_null())
-    manifest.failover = ManifestOnDisk::Failover{json["failover"]["generation"], json["failover"]["complete"]};
+    manifest.failover = ManifestOnDisk::Failover{json["failover"]["generation"], json["failover"]["complete"],
+                                                 json["failover"]["point"]};
   return manifest;
 }
 
@@ -89,6 +90,8 @@ void Oracle::started(int host) {
   const bool other_runs = world_.hosts[static_cast<size_t>(1 - host)]->hypervisor.runs();
   if (host == 1 && (!held || !held->failover || !held->failover->complete))
     violate("a replica starts only after a failover", "it starts without one");
+  else if (host == 1)
+    check_active(*held);
   if (other_runs && (!held || !held->failover || held->failover->generation <= held->generation))
     violate("within one generation one copy runs", "both run");
   if (other_runs) world_.watch.saw(Rare::both_run);
@@ -100,6 +103,17 @@ void Oracle::after_step() {
   if (world_.faults.flipped()) return;
   check_replica();
   check_holds();
+}
+
+void Oracle::at_rest() {
+  const Vm& vm = world_.primary().hypervisor.vm;
+  const core::State& engine = world_.primary().engine();
+  if (vm.job && !vm.job->foreign) violate("no backup job stays open", "one does, at rest");
+  for (const Vm::Checkpoint& checkpoint : vm.checkpoints)
+    if (checkpoint.name != engine.base_checkpoint)
+      violate("no checkpoint is left behind", checkpoint.name + ", at rest with base " + engine.base_checkpoint);
+  if (!vm.changed_while_off.empty()) violate("what was written while the VM was off is covered", "it is not");
+  if (vm.held) violate("a primary is held only after a failover", "it is held, at rest");
 }
 
 void Oracle::look_at_everything() {
@@ -155,21 +169,34 @@ void Oracle::check_point(const PointOnDisk& point, bool wholly) {
   if (cut->second.at.us != point.cut_us)
     violate("a listed point has the time of its cut",
             number(static_cast<uint64_t>(point.cut_us)) + " instead of " + number(static_cast<uint64_t>(cut->second.at.us)));
+  check_contents(point.sequence, "-" + number(point.generation) + "-" + number(point.sequence), wholly,
+                 "a listed point equals the primary at one instant");
+}
+
+void Oracle::check_contents(uint64_t sequence, const std::string& file, bool wholly, const std::string& check) {
+  const Contents& contents = cuts_.at(sequence).contents;
   for (size_t disk = 0; disk < world_.disks.size(); ++disk) {
     const DiskGeometry& geometry = world_.disks[disk];
-    const std::string top =
-        geometry.target + "-" + number(point.generation) + "-" + number(point.sequence) + ".qcow2";
-    ChainReader chain(world_.replica().files, world_.directory(), top);
+    const ChainReader chain(world_.replica().files, world_.directory(), geometry.target + file + ".qcow2");
     for (uint64_t block = 0; block < blocks_of(geometry); ++block) {
-      const uint64_t want = cut->second.contents[disk][block];
+      const uint64_t want = contents[disk][block];
       const uint64_t length = std::min(kBlock, geometry.size - block * kBlock);
       const BlockFound found = chain.block(block * kBlock, length, want, wholly);
       if (found.good) continue;
-      return violate("a listed point equals the primary at one instant",
-                     "point " + number(point.sequence) + " disk " + geometry.target + " block " + number(block) +
-                         ": " + found.what + ", the primary had " + number(want));
+      return violate(check, "point " + number(sequence) + " disk " + geometry.target + " block " + number(block) + ": " +
+                                found.what + ", the primary had " + number(want));
     }
   }
+}
+
+// What a VM begins with after a failover is the point that was asked for.
+void Oracle::check_active(const ManifestOnDisk& manifest) {
+  const std::string check = "a failover is to the point that was asked for";
+  if (!asked_.nil() && manifest.failover->point != asked_.lower())
+    return violate(check, manifest.failover->point + " instead of " + asked_.lower());
+  for (const PointOnDisk& point : manifest.points)
+    if (point.id == manifest.failover->point) return check_contents(point.sequence, "-active", true, check);
+  violate(check, manifest.failover->point + " is not listed");
 }
 
 void Oracle::check_holds() {

@@ -30,6 +30,7 @@ struct ManifestOnDisk {
   struct Failover {
     uint64_t generation = 0;
     bool complete = false;
+    std::string point;
   };
   std::optional<Failover> failover;
   size_t set_aside = 0;
@@ -46,7 +47,11 @@ class Oracle {
   void hold_lifted(int host);
   void started(int host);
 
+  // An operator's failover was accepted, to this point; nil: to the newest.
+  void failover_asked(const Uuid& point) { asked_ = point; }
+
   void after_step();
+  void at_rest();  // the relationship is idle, and nothing is owed
   void look_at_everything();  // whatever is remembered as looked at
   void violate(const std::string& check, const std::string& found);
   const std::optional<Violation>& violation() const { return violation_; }
@@ -65,12 +70,16 @@ class Oracle {
   };
   void check_replica();
   void check_point(const PointOnDisk& point, bool wholly);
+  // `file`: what follows the target in the names of its files.
+  void check_contents(uint64_t sequence, const std::string& file, bool wholly, const std::string& check);
+  void check_active(const ManifestOnDisk& manifest);
   void check_bounds(const ManifestOnDisk& manifest);
   void check_holds();
 
   World& world_;
   std::map<uint64_t, Cut> cuts_;  // by sequence; the primary's generation is 1
   std::optional<Violation> violation_;
+  Uuid asked_;
   uint64_t seen_changes_ = UINT64_MAX;
   std::optional<ManifestOnDisk> seen_;
 };

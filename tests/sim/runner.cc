@@ -14,6 +14,8 @@
 #include "core/transitions.h"
 #include "world.h"
 
+int understudy_planted = 0;  // the bug that is switched on, in a build that has them (plants/README.md)
+
 namespace understudy::sim {
 namespace {
 
@@ -28,6 +30,7 @@ struct Results {
   uint64_t points = 0;
   uint64_t hash = 0;
   uint64_t violations = 0;
+  uint64_t first_bad = UINT64_MAX;  // seed
   std::array<uint64_t, kFaults> faults{};
   std::array<uint64_t, kRares> rares{};
   std::bitset<kMostRows> rows;
@@ -38,6 +41,7 @@ struct Results {
     points += other.points;
     hash += other.hash;
     violations += other.violations;
+    first_bad = std::min(first_bad, other.first_bad);
     for (size_t i = 0; i < kFaults; ++i) faults[i] += other.faults[i];
     for (size_t i = 0; i < kRares; ++i) rares[i] += other.rares[i];
     rows |= other.rows;
@@ -66,6 +70,7 @@ void one_seed(uint64_t seed, Results& results) {
   for (size_t i = 0; i < kRares; ++i) results.rares[i] += world.watch.counts()[i];
   results.rows |= world.watch.rows();
   if (good) return;
+  results.first_bad = std::min(results.first_bad, seed);
   if (++results.violations > kMostShown) return;
   const Violation& broken = *world.oracle.violation();
   std::printf("seed %llu: not so: %s\n  %s\n", wide(seed), broken.check.c_str(), broken.found.c_str());
@@ -125,7 +130,13 @@ int run(const Plan& plan) {
     const pid_t child = fork();
     US_ASSERT(child >= 0);
     if (child == 0) {
-      for (uint64_t i = job; i < plan.seeds; i += jobs) one_seed(plan.first + i, results[job]);
+      for (uint64_t i = job; i < plan.seeds; i += jobs) {
+        const auto ended = [&] {
+          return std::any_of(results, results + jobs, [&](const Results& each) { return each.first_bad < plan.first + i; });
+        };
+        if (plan.until_first && ended()) break;
+        one_seed(plan.first + i, results[job]);
+      }
       std::fflush(stdout);
       _exit(0);
     }
@@ -137,6 +148,7 @@ int run(const Plan& plan) {
     waitpid(children[job], &status, 0);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
       ++results[job].violations;
+      results[job].first_bad = std::min(results[job].first_bad, results[job].current);
       std::printf("seed %llu: %s\n", wide(results[job].current),
                   WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "hangs"
                   : WIFSIGNALED(status)                              ? strsignal(WTERMSIG(status))
@@ -145,6 +157,7 @@ int run(const Plan& plan) {
     }
     all.add(results[job]);
   }
+  if (plan.until_first) return all.violations == 0 ? 0 : 1;
   return report(all);
 }
 

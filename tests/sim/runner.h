@@ -8,7 +8,8 @@ namespace understudy::sim {
 struct Plan {
   uint64_t first = 1;
   uint64_t seeds = 10'000;
-  uint64_t jobs = 0;  // 0: as many as there are processors
+  uint64_t jobs = 0;         // 0: as many as there are processors
+  bool until_first = false;  // a violation ends it
 };
 
 int run(const Plan& plan);   // exit status

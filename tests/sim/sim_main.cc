@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "runner.h"
 
+extern int understudy_planted;
+
 namespace {
 
 int usage() {
@@ -32,6 +34,8 @@ int main(int argc, char** argv) {
       plan.first = value;
     else if (option == "--jobs")
       plan.jobs = value;
+    else if (option == "--plant")
+      understudy_planted = static_cast<int>(value), plan.until_first = true;
     else if (option == "--seed")
       return sim::tell(value);
     else

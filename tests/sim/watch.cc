@@ -113,6 +113,8 @@ void Watch::replica(const core::State& before, const core::Event& event,
   }
   if (const auto* stopped = std::get_if<core::Stopped>(&event))
     if (rule == "fail_over" && after.state().failover->point != stopped->points.back().id) saw(Rare::failover_to_old);
+  if (const auto* call = std::get_if<core::FailoverCall>(&event); call != nullptr && rule == "begin_failover")
+    world_.oracle.failover_asked(call->point.value_or(Uuid()));
   if (rule == "refuse_begin_busy") saw(Rare::begin_busy);
   if (rule == "refuse_begin" && before.failover) saw(Rare::old_generation);
   if (rule == "publish_failed") {

@@ -153,6 +153,7 @@ bool World::run() {
     oracle.after_step();
   }
   if (!oracle.violation()) (void)come_to_rest();
+  if (!oracle.violation()) oracle.at_rest();
   if (!oracle.violation()) oracle.look_at_everything();
   return !oracle.violation();
 }
@@ -174,7 +175,9 @@ bool World::come_to_rest() {
   const uint64_t most_steps = steps + kMostSteps;
   const uint64_t last_sequence = primary().engine().lineage.sequence;
   while (!oracle.violation() && fibers.now() < until && steps < most_steps) {
-    if (normal() && oracle.newest_durable() > last_sequence && primary().phase() == core::Phase::idle) return true;
+    if (normal() && oracle.newest_durable() > last_sequence && primary().phase() == core::Phase::idle &&
+        primary().engine().obligations.empty())
+      return true;
     turn();
     settle_dead();
     oracle.after_step();
