@@ -200,6 +200,10 @@ void Oracle::check_active(const ManifestOnDisk& manifest) {
 }
 
 void Oracle::check_holds() {
+  const core::State& engine = world_.primary().engine();
+  const bool settled = engine.phase == core::Phase::halted && engine.obligations.hold.empty();
+  if (world_.primary().up() && settled && engine.failover && !world_.primary().hypervisor.vm.held)
+    violate("a primary that knows of the failover is held", "it is not");
   const Host& replica = world_.replica();
   const Vm& vm = replica.hypervisor.vm;
   if (!vm.ours || vm.held || violation_) return;

@@ -37,6 +37,7 @@ def copy():
 def plant(texts, number, fields):
     path = pathlib.Path("src") / fields["file"]
     text = texts[path]
+    fields["old"] = fields["old"].replace("\\n", "\n")
     near = text.find(fields["near"])
     at = text.find(fields["old"], near)
     if near < 0 or at < 0:
