@@ -111,7 +111,9 @@ inline Holdings replica_of(const Driver& d) {
   h.state =
       d.state().first_copy_done() ? ReplicationState::replicating : ReplicationState::waiting_to_complete;
   h.lineage = {d.state().lineage.set, d.state().lineage.generation, d.state().base_sequence};
-  if (d.state().copying() && d.state().passes > 0) h.staging.emplace();
+  if (d.state().copying() && d.state().passes > 0)
+    h.staging = Staging{{h.lineage, d.state().passes - 1, TransferKind::pass},
+                        {static_cast<uint32_t>(d.state().disks.size()), 0}};
   return h;
 }
 

@@ -275,9 +275,16 @@ bool first_copy_lost(const Step& step) {
 }
 
 // A closing increment on a replica without the passes would look like a whole copy there.
+// So would one on passes that are not whole.
 bool passes_lost(const Step& step) {
   const State& s = step.state();
-  return s.copying() && s.passes > 0 && !replica_of(step)->staging;
+  if (!s.copying() || s.passes == 0) return false;
+  const auto& staging = replica_of(step)->staging;
+  if (!staging) return true;
+  const TransferKey& key = staging->key;
+  if (key.kind != TransferKind::pass) return false;
+  const bool last = key.from + 1 == s.passes;
+  return key.from + 1 < s.passes || (last && staging->cursor.disk < s.disks.size());
 }
 void restart_first_copy(Step& step) {
   State& s = step.state();

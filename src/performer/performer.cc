@@ -29,6 +29,12 @@ Status StagingSink::advance(Cursor cursor) {
   if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
   return told(store_->advance(cursor));
 }
+// Behind the last disk: so the store can tell a transfer that is whole from one that was cut.
+Status StagingSink::complete(Cursor) {
+  const std::lock_guard lock(mutex_);
+  if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
+  return told(store_->advance({static_cast<uint32_t>(store_->identity().disks.size()), 0}));
+}
 void StagingSink::attach(store::Machine machine) {
   const std::lock_guard lock(mutex_);
   machine_ = std::move(machine);

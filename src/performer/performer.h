@@ -27,6 +27,7 @@ class StagingSink final : public transfer::Sink {
   Status write(uint32_t disk, uint64_t offset, ByteView data) override;
   Status zero(uint32_t disk, uint64_t offset, uint64_t length) override;
   Status advance(Cursor cursor) override;
+  Status complete(Cursor end) override;
   void close();
   uint64_t bytes() const;
   // The VM as of the cut that is received, for its publication.

@@ -219,7 +219,17 @@ Status Replica::check_key(const TransferKey& key, uint32_t granule) const {
     return does_not_continue(identity_.name, "the sender offers point " + number(theirs.sequence) +
                                                  ", the replica already holds " +
                                                  number(held_.manifest.newest()));
+  // A message that comes late must not undo what came after it.
+  if (!area_.record().empty() && theirs.sequence < area_.record().top().key.lineage.sequence)
+    return does_not_continue(identity_.name, "the sender offers sequence " + number(theirs.sequence) +
+                                                 ", the replica already receives " +
+                                                 number(area_.record().top().key.lineage.sequence));
   return key.kind == TransferKind::pass ? check_pass(key, granule) : check_delta(key);
+}
+
+// Its transfer came to its end, which is durable.
+bool Replica::is_whole(const StagedLayer& layer) const {
+  return layer.cursor.disk == identity_.disks.size();
 }
 
 // A pass may begin a first copy at any time (a resync, when there are points), repeat, or follow on the one
@@ -230,7 +240,7 @@ Status Replica::check_pass(const TransferKey& key, uint32_t granule) const {
   if (!base)
     return does_not_continue(identity_.name, "the sender begins pass " + number(key.from) +
                                                  " of a first copy, the replica has none staged");
-  if (key.from > base->key.from + 1 || key.from < base->key.from ||
+  if (key.from > base->key.from + (is_whole(*base) ? 1 : 0) || key.from < base->key.from ||
       key.lineage.sequence < base->key.lineage.sequence)
     return does_not_continue(identity_.name, "the sender begins pass " + number(key.from) + " at sequence " +
                                                  number(key.lineage.sequence) + ", the replica has pass " +
@@ -245,7 +255,8 @@ Status Replica::check_pass(const TransferKey& key, uint32_t granule) const {
 
 Status Replica::check_delta(const TransferKey& key) const {
   const auto& base = area_.record().base;
-  const bool closes = key.from == 0 && base && key.lineage.sequence > base->key.lineage.sequence;
+  const bool closes =
+      key.from == 0 && base && is_whole(*base) && key.lineage.sequence > base->key.lineage.sequence;
   const bool alone = key.from == 0 && !base;  // a full export that needs nothing below
   if (!closes && !(alone && held_.manifest.chain.empty()) &&
       (key.from == 0 || key.from != held_.manifest.newest()))

@@ -74,6 +74,7 @@ class Replica final : public ReplicaStore {
   Status check_key(const TransferKey& key, uint32_t granule) const;
   Status check_pass(const TransferKey& key, uint32_t granule) const;
   Status check_delta(const TransferKey& key) const;
+  bool is_whole(const StagedLayer& layer) const;
   Status room_for(size_t more) const;
   void show_staging();
   Status commit(Manifest next);

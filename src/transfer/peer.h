@@ -62,6 +62,7 @@ class Sink {
   virtual Status write(uint32_t disk, uint64_t offset, ByteView data) = 0;
   virtual Status zero(uint32_t disk, uint64_t offset, uint64_t length) = 0;
   virtual Status advance(Cursor cursor) = 0;
+  virtual Status complete(Cursor end) = 0;  // all of the transfer was given; its last extent ends there
 };
 struct Begun {
   Cursor cursor;

@@ -90,7 +90,7 @@ Status Receiver::send_applied() {
 
 Status Receiver::send_cursor(bool complete) {
   since_cursor_ = 0;
-  US_CHECK(sink_.advance(at_));
+  US_CHECK(complete ? sink_.complete(at_) : sink_.advance(at_));
   return wire_.write(encode_cursor({at_, complete, data_bytes_}, tag_), limits::kLinkIdle);
 }
 

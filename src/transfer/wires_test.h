@@ -183,6 +183,7 @@ class FakeSink final : public Sink {
     if (after_advance) after_advance(cursor);
     return {};
   }
+  Status complete(Cursor end) override { return advance(end); }
   Images images;
   std::vector<Cursor> cursors;
   std::atomic<uint64_t> received = 0;
