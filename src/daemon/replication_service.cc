@@ -71,6 +71,7 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, c
   if (const auto state = core_.state(vm);
       state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
     US_TRY(const auto store, core_.performer().replica_store(vm));
+    US_CHECK(store->make_sure());
     ask.newest = store->newest();
     ask.staging = store->staging();
   }

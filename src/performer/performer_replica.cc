@@ -284,7 +284,7 @@ core::Reverted Performer::revert(const State& state, const core::Revert& action)
   if (reverted.status) reverted.status = ports_.hypervisor.remove_managed_save(state.vm);
   if (reverted.status) reverted.status = (*store)->revert(ports_.clock.now().wall);
   if (!store) return reverted;
-  if (!(*store)->unsure()) reverted.failed_over = (*store)->failed_over();
+  if ((*store)->make_sure()) reverted.failed_over = (*store)->failed_over();
   reverted.newest = (*store)->newest();
   return reverted;
 }

@@ -91,6 +91,16 @@ Status Replica::settle() {
   return {};
 }
 
+Status Replica::make_sure() {
+  {
+    const Lock lock(mutex_);
+    if (!unsure_) return {};
+  }
+  const Lock staging_lock(staging_mutex_);
+  const Lock lock(mutex_);
+  return settle();
+}
+
 // A change that failed half-way in another thread: whoever comes next from the start settles it.
 Status Replica::sure() const {
   if (!unsure_) return {};
@@ -133,11 +143,6 @@ std::optional<Staging> Replica::staging() const {
 bool Replica::failed_over() const {
   const Lock lock(mutex_);
   return held_.manifest.failover.has_value();
-}
-
-bool Replica::unsure() const {
-  const Lock lock(mutex_);
-  return unsure_;
 }
 
 uint64_t Replica::generation() const {

@@ -34,6 +34,7 @@ class Replica final : public ReplicaStore {
 
   const ReplicaIdentity& identity() const override;
   std::string directory() const override { return layout_.directory(); }
+  Status make_sure() override;
   Lineage newest() const override;
   std::vector<RecoveryPoint> points() const override;
   std::optional<Staging> staging() const override;
@@ -55,7 +56,6 @@ class Replica final : public ReplicaStore {
   std::string active_path(uint32_t disk) const override;
   Status fail_over(const Uuid& point, uint64_t new_generation) override;
   bool failed_over() const override;
-  bool unsure() const override;
   uint64_t generation() const override;
   uint64_t generation_spent() const override;
   Status revert(Wall now) override;

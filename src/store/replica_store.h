@@ -73,6 +73,8 @@ class ReplicaStore {
   virtual const ReplicaIdentity& identity()
       const = 0;  // stays valid, and as it was, for as long as the store
   virtual std::string directory() const = 0;
+  // After a change that broke off, asks the disk what became of it: what is said below may be old until then.
+  virtual Status make_sure() = 0;
   virtual Lineage newest() const = 0;                     // sequence 0 = no point yet
   virtual std::vector<RecoveryPoint> points() const = 0;  // listed ones, oldest first
   virtual std::optional<Staging> staging() const = 0;
@@ -115,8 +117,6 @@ class ReplicaStore {
   // or below generation_spent() is refused.
   virtual Status fail_over(const Uuid& point, uint64_t new_generation) = 0;
   virtual bool failed_over() const = 0;
-  // The last change broke off, and the disk could not be asked what became of it: what is said above may be old.
-  virtual bool unsure() const = 0;
   // Whose data may be newest: identity().generation, or that of the failover.
   virtual uint64_t generation() const = 0;
   // The highest generation ever given to a failover here, at least identity().generation.

@@ -58,6 +58,7 @@ class Oracle {
 
   std::optional<ManifestOnDisk> manifest(bool durable = false) const;
   uint64_t newest_durable() const;
+  uint64_t last_cut() const { return cuts_.empty() ? 0 : cuts_.rbegin()->first; }
   // Does any listed point have other bytes than the primary had?
   bool any_point_differs();
   const std::optional<ManifestOnDisk>& seen() const { return seen_; }

@@ -173,7 +173,7 @@ bool World::come_to_rest() {
   trace.note("quiet", -1);
   const Monotonic until = fibers.now() + kRest;
   const uint64_t most_steps = steps + kMostSteps;
-  const uint64_t last_sequence = primary().engine().lineage.sequence;
+  const uint64_t last_sequence = oracle.last_cut();
   while (!oracle.violation() && fibers.now() < until && steps < most_steps) {
     if (normal() && oracle.newest_durable() > last_sequence && primary().phase() == core::Phase::idle &&
         primary().engine().obligations.empty())
