@@ -215,7 +215,8 @@ void Faults::happen() {
       if (world_.network.partitioned) count(fault);
       break;
     case Fault::said_again:
-      if (world_.network.replay()) count(fault);
+      for (uint64_t times = random.between(1, 3); times > 0; --times)
+        if (world_.network.replay()) count(fault);
       break;
     case Fault::checkpoint_lost: {
       if (primary.hypervisor.vm.checkpoints.empty()) return;

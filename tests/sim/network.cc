@@ -50,6 +50,11 @@ Status Connection::write(int side, ByteView bytes) {
   Pipe& pipe = pipes_[side];
   if (side == 0 && recorded_.size() + bytes.size() <= kMostRecorded)
     recorded_.insert(recorded_.end(), bytes.begin(), bytes.end());
+  if (side == 0 && bytes.size() > transfer::kHeaderSize) {
+    const auto type = static_cast<transfer::FrameType>(bytes[3]);
+    if (type == transfer::FrameType::hello) greeting_.assign(bytes.begin(), bytes.end());
+    if (type == transfer::FrameType::request) request_.assign(bytes.begin(), bytes.end());
+  }
   // Of a loss after the request was carried out: the finish or begin is done, nobody hears of it.
   if (side == 1 && plan_.cut_reply && written_ > 0 && bytes.size() > 3 &&
       static_cast<transfer::FrameType>(bytes[3]) == transfer::FrameType::answer && world_.random.one_in(3)) {
@@ -109,6 +114,12 @@ void Connection::damage(Bytes& bytes) {
   } else {
     bytes[transfer::kHeaderSize + world_.random.below(bytes.size() - transfer::kHeaderSize)] = std::byte{1};
   }
+}
+
+Bytes Connection::last_request() const {
+  Bytes both = greeting_;
+  both.insert(both.end(), request_.begin(), request_.end());
+  return both;
 }
 
 void Connection::shutdown(int side) {
@@ -191,8 +202,9 @@ bool Network::replay() {
   const auto old = connections_[world_.random.below(connections_.size())];
   if (old->recorded().empty() || old->set != world_.primary().engine().lineage.set) return false;
   const auto again = open({});
-  const Bytes bytes = old->recorded();
-  serve(again, world_.random.one_in(5) ? "hostc" : "hosta");
+  const Bytes bytes = world_.random.one_in(2) ? old->recorded() : old->last_request();
+  const bool other = core::is_replica(world_.replica().phase()) && world_.random.one_in(5);
+  serve(again, other ? "hostc" : "hosta");
   (void)again->write(0, bytes);
   again->shutdown(0);
   return true;

@@ -31,7 +31,9 @@ class Connection {
   bool broken() const { return broken_; }
   uint64_t id() const { return id_; }
   Uuid set;  // of the primary's disks, when it was made
-  const Bytes& recorded() const { return recorded_; }  // what the primary wrote, up to a bound
+  // What the primary wrote: all, up to a bound; or its greeting and its last request.
+  const Bytes& recorded() const { return recorded_; }
+  Bytes last_request() const;
 
  private:
   struct Piece {
@@ -54,6 +56,8 @@ class Connection {
   bool broken_ = false;
   bool stalled_ = false;
   Bytes recorded_;
+  Bytes greeting_;
+  Bytes request_;
 };
 
 class SimWire final : public transfer::Wire {

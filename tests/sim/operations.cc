@@ -111,6 +111,9 @@ void Operations::act() {
   enable();
   Random& random = world_.random;
   Host& any = *world_.hosts[random.below(2)];
+  const core::State& primary = world_.primary().engine();
+  if (primary.phase == core::Phase::sending && random.one_in(3))
+    return ask_state(world_.primary(), primary.resync && random.one_in(2) ? kCancelResync : kPause);
   switch (random.below(18)) {
     case 0:
     case 16:

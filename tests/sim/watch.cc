@@ -78,11 +78,8 @@ void Watch::primary(const core::State& before, const core::Event& event,
   const core::State& now = after.state();
   if (rule == "acknowledged" && std::holds_alternative<core::Inventoried>(event)) {
     saw(Rare::reply_recognised);
-    if (doubted_) saw(Rare::doubt_resolved);
     if (before.suspended) saw(Rare::pause_acknowledged);
   }
-  if (rule == "doubt_cut") doubted_ = true;
-  if (!now.cut) doubted_ = false;
   if (rule == "abandon_cut") saw(Rare::cut_void);
   if (rule == "open_job") cut_made_at_ = world_.boots;
   if (rule == "send_again") {
@@ -115,7 +112,8 @@ void Watch::replica(const core::State& before, const core::Event& event,
     if (rule == "fail_over" && after.state().failover->point != stopped->points.back().id) saw(Rare::failover_to_old);
   if (const auto* call = std::get_if<core::FailoverCall>(&event); call != nullptr && rule == "begin_failover")
     world_.oracle.failover_asked(call->point.value_or(Uuid()));
-  if (rule == "refuse_begin_busy") saw(Rare::begin_busy);
+  if (rule == "refuse_begin_busy" || (rule == "refuse_finish" && after.row()->guard_name == "staging_busy"))
+    saw(Rare::begin_busy);
   if (rule == "refuse_begin" && before.failover) saw(Rare::old_generation);
   if (rule == "publish_failed") {
     const auto& point = std::get<core::Published>(event).point;

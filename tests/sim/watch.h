@@ -16,7 +16,6 @@ class Host;
 
 #define SIM_RARES(RARE)                                                              \
   RARE(reply_recognised, "a lost reply is recognised by lineage")                    \
-  RARE(doubt_resolved, "a cut that was refused turns out to be published")           \
   RARE(cut_void, "a cut whose job is gone is given up")                              \
   RARE(cut_sent_again, "a cut goes on in its own job")                               \
   RARE(cut_sent_after_restart, "a cut goes on in its own job after a restart")       \
@@ -108,7 +107,6 @@ class Watch {
   World& world_;
   std::array<uint64_t, kRares> counts_{};
   std::bitset<kMostRows> rows_;
-  bool doubted_ = false;
   bool store_failed_ = false;
   uint64_t cut_made_at_ = 0;  // boot of the primary in which the open job was made
 };

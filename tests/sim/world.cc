@@ -64,7 +64,7 @@ void World::draw_vm() {
   granule = static_cast<uint32_t>(kBlock << (random.one_in(4) ? random.between(1, 4) : 0));
   constexpr uint64_t kSlowness[] = {1, 1, 30, 1000};
   slowness = kSlowness[random.below(4)];
-  haste = random.one_in(2) ? 0 : random.between(10, 120);
+  haste = random.one_in(3) ? 0 : random.between(8, 100);
   cursor_every = kBlock * random.between(2, 24);
   settings.recovery_connection_point = "hostb";
   constexpr uint32_t kIntervals[] = {30, 300, 900};
@@ -99,7 +99,7 @@ void World::turn() {
   else
     with_events[chosen - fibers_ready]->step();
   if (!quiet && haste != 0 && chosen >= fibers_ready && random.one_in(haste)) {
-    if (random.one_in(3))
+    if (random.one_in(2))
       faults.happen();
     else
       operations.act();
