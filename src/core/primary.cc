@@ -182,6 +182,7 @@ void halt_failed_over(Step& step) {
   Failover seen;
   seen.generation = replica_of(step)->lineage.generation;
   s.failover = seen;  // on a primary: it is known that the other side may write now
+  s.obligations.lift_hold = false;  // of a failover before, which was given up
   s.obligations.hold = "VM '" + s.name + "' has been failed over to " + s.settings.recovery_connection_point +
                        ". Starting it here too would make two diverging copies. See: understudy show " +
                        s.name;

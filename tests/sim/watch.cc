@@ -78,7 +78,6 @@ void Watch::primary(const core::State& before, const core::Event& event,
   const core::State& now = after.state();
   if (rule == "acknowledged" && std::holds_alternative<core::Inventoried>(event)) {
     saw(Rare::reply_recognised);
-    if (before.suspended) saw(Rare::pause_acknowledged);
   }
   if (rule == "abandon_cut") saw(Rare::cut_void);
   if (rule == "open_job") cut_made_at_ = world_.boots;

@@ -34,7 +34,6 @@ class Host;
   RARE(delta_resumed, "a delta goes on at a durable cursor")                         \
   RARE(paused_in_transfer, "paused while it sends")                                  \
   RARE(paused_in_cut, "paused while a job is being opened")                          \
-  RARE(pause_acknowledged, "a cut is acknowledged while paused")                     \
   RARE(guest_protected, "scratch fills up while it sends")                           \
   RARE(primary_halted, "the primary sees the failover and holds its copy")           \
   RARE(primary_released, "the primary's hold is lifted after a revert")              \
