@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -138,7 +139,7 @@ int run(const Plan& plan) {
         one_seed(plan.first + i, results[job]);
       }
       std::fflush(stdout);
-      _exit(0);
+      std::exit(0);
     }
     children.push_back(child);
   }
