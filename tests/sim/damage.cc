@@ -19,7 +19,7 @@ void Faults::flip() {
       return flip_record(directory + "/incoming/cursor");
     case 2: {
       for (const std::string& path : replica.files.paths())
-        if (path.find("/machine-") != std::string::npos) return flip_record(path);
+        if (path.find("/machine-") != std::string::npos && !path.ends_with(".tmp")) return flip_record(path);
       return;
     }
     case 3:

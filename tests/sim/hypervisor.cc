@@ -42,7 +42,8 @@ class SimSource final : public transfer::Source {
     for (const Extent& listed : extents_) {
       const Extent e = left_of(listed, from);
       if (e.length == 0) continue;
-      world_.fibers.rest(Duration{static_cast<int64_t>(world_.random.below(400))});
+      const bool stuck = world_.slowness == 1000 && world_.random.one_in(12);  // a busy disk
+      world_.fibers.rest(Duration{static_cast<int64_t>(world_.random.below(stuck ? 40'000'000 : 400))});
       US_CHECK(cancel.check());
       const auto& job = world_.hosts[static_cast<size_t>(host_)]->hypervisor.vm.job;
       if (world_.hosts[static_cast<size_t>(host_)]->dead || !job || job->opened != opened_)

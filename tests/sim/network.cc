@@ -26,7 +26,7 @@ Result<size_t> Connection::read(int side, MutableByteView into, Duration timeout
   Pipe& pipe = pipes_[1 - side];
   const Monotonic until = world_.fibers.now() + timeout;
   while (true) {
-    if (broken_) return fail(broken_error().error());
+    if (broken_ || interrupted_[side]) return fail(broken_error().error());
     const Monotonic now = world_.fibers.now();
     if (!pipe.pieces.empty() && pipe.pieces.front().due <= now) {
       Bytes& bytes = pipe.pieces.front().bytes;
@@ -45,7 +45,7 @@ Result<size_t> Connection::read(int side, MutableByteView into, Duration timeout
 }
 
 Status Connection::write(int side, ByteView bytes) {
-  if (broken_) return broken_error();
+  if (broken_ || interrupted_[side] || interrupted_[1 - side]) return broken_error();
   if (pipes_[side].closed) return broken_error();
   Pipe& pipe = pipes_[side];
   if (side == 0 && recorded_.size() + bytes.size() <= kMostRecorded)
@@ -127,6 +127,11 @@ void Connection::shutdown(int side) {
   world_.fibers.notify(this);
 }
 
+void Connection::interrupt(int side) {
+  interrupted_[side] = true;
+  shutdown(side);
+}
+
 void Connection::break_off() {
   broken_ = true;
   world_.fibers.notify(this);
@@ -164,7 +169,7 @@ Result<std::unique_ptr<transfer::Peer>> SimConnector::connect(const std::string&
   const auto connection = world_.network.open(world_.faults.link());
   world_.network.serve(connection);
   auto wire = std::make_unique<SimWire>(world_, host_, connection, 0);
-  US_TRY(auto client, transfer::Client::greet(std::move(wire), hello_of(mine), limits::kLinkHandshake, nullptr));
+  US_TRY(auto client, transfer::Client::greet(std::move(wire), hello_of(mine), limits::kLinkHandshake, world_.throttle));
   return std::unique_ptr<transfer::Peer>(std::move(client));
 }
 

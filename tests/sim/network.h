@@ -27,6 +27,7 @@ class Connection {
   Result<size_t> read(int side, MutableByteView into, Duration timeout);
   Status write(int side, ByteView bytes);
   void shutdown(int side);
+  void interrupt(int side);  // both directions end; what is under way to the other side arrives
   void break_off();
   bool broken() const { return broken_; }
   uint64_t id() const { return id_; }
@@ -45,6 +46,7 @@ class Connection {
     Monotonic last;
     bool closed = false;
   };
+  bool interrupted_[2] = {};
   Status broken_error() const;
   void damage(Bytes& bytes);
 
@@ -68,7 +70,7 @@ class SimWire final : public transfer::Wire {
   Result<size_t> read(MutableByteView into, Duration timeout) override;
   Status write(ByteView bytes, Duration timeout) override;
   Status shutdown() override;
-  void interrupt() override { connection_->break_off(); }
+  void interrupt() override { connection_->interrupt(side_); }
 
  private:
   World& world_;

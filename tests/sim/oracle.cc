@@ -138,6 +138,14 @@ void Oracle::check_replica() {
   for (const PointOnDisk& point : seen_->points) check_point(point, false);
 }
 
+bool Oracle::holds(uint64_t sequence, uint32_t disk, ByteView content) const {
+  const auto cut = cuts_.find(sequence);
+  if (cut == cuts_.end()) return false;
+  for (uint64_t at = 0; at + 8 <= content.size(); at += 8)
+    if (load_le<uint64_t>(content.data() + at) != cut->second.contents[disk][at / kBlock]) return false;
+  return true;
+}
+
 bool Oracle::any_point_differs() {
   const std::optional<Violation> before = violation_;
   const auto held = manifest();

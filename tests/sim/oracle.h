@@ -61,6 +61,8 @@ class Oracle {
   uint64_t last_cut() const { return cuts_.empty() ? 0 : cuts_.rbegin()->first; }
   // Does any listed point have other bytes than the primary had?
   bool any_point_differs();
+  // Is that what the disk held at that cut?
+  bool holds(uint64_t sequence, uint32_t disk, ByteView content) const;
   const std::optional<ManifestOnDisk>& seen() const { return seen_; }
   uint64_t points_checked = 0;
 

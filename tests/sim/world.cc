@@ -65,6 +65,7 @@ void World::draw_vm() {
   constexpr uint64_t kSlowness[] = {1, 1, 30, 1000};
   slowness = kSlowness[random.below(4)];
   haste = random.one_in(3) ? 0 : random.between(8, 100);
+  if (random.one_in(4)) throttle = std::make_shared<transfer::Throttle>(random.between(20'000, 400'000));
   cursor_every = kBlock * random.between(2, 24);
   settings.recovery_connection_point = "hostb";
   constexpr uint32_t kIntervals[] = {30, 300, 900};
@@ -155,10 +156,32 @@ bool World::run() {
   if (!oracle.violation()) (void)come_to_rest();
   if (!oracle.violation()) oracle.at_rest();
   if (!oracle.violation()) oracle.look_at_everything();
+  if (!oracle.violation()) look_with_product();
   return !oracle.violation();
 }
 
 // --- the end: faults are over ---
+
+// What the product says of its points is what the oracle reads from the files.
+void World::look_with_product() {
+  const auto store = replica().store();
+  const std::string settings_text = "seed " + std::to_string(seed);
+  if (store == nullptr || !store->set_settings(settings_text)) return oracle.violate("a store at rest is usable", "not");
+  for (const RecoveryPoint& point : store->points()) {
+    const auto view = store->view(point.id);
+    const auto chains = store->chains(point.id);
+    const auto machine = store->machine(point.id);
+    if (!view || !chains || !machine) return oracle.violate("a listed point can be read", point.id.lower());
+    for (uint32_t disk = 0; disk < disks.size(); ++disk) {
+      Bytes content(disks[disk].size);
+      const Status read = (*view)->read(disk, 0, content);
+      if (!read || !oracle.holds(point.lineage.sequence, disk, content))
+        return oracle.violate("the product reads what the files hold", "point " + point.id.lower());
+    }
+  }
+  for (const store::SetAside& aside : store->set_aside())
+    if (aside.files.empty()) oracle.violate("what is set aside has files", std::to_string(aside.generation));
+}
 
 bool World::normal() {
   const core::State& state = primary().engine();

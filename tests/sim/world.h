@@ -7,6 +7,7 @@
 #include "host.h"
 #include "operations.h"
 #include "oracle.h"
+#include "transfer/throttle.h"
 #include "trace.h"
 #include "watch.h"
 
@@ -34,6 +35,7 @@ class World {
   ReplicationSettings settings;
   uint32_t granule = 4096;
   uint64_t cursor_every = 0;  // bytes of a transfer
+  std::shared_ptr<transfer::Throttle> throttle;  // of the primary's link; may be null
   uint64_t slowness = 1;      // of work: milliseconds, or seconds
   uint64_t haste = 0;         // of the operator: acts after one step in so many; 0: at times only
   Oracle oracle;
@@ -52,6 +54,7 @@ class World {
   void settle_dead();
   bool come_to_rest();
   bool normal();
+  void look_with_product();
 
   enum class Turn : uint8_t { guest, trouble, operation, count };
   std::array<Monotonic, static_cast<size_t>(Turn::count)> due_{};
