@@ -52,7 +52,7 @@ TEST(Progress, NeverGoesBackAndAddsPasses) {
 
 // Ports whose hypervisor knows one running VM and whose database can be made to fail: the core loop's own
 // duties (barrier, answers, going on after a failed Persist) without any guest.
-struct NoHypervisor final : core::Hypervisor {
+struct NoHypervisor : core::Hypervisor {
   Error none() const { return Error(ErrorCode::not_available, "no hypervisor in this test"); }
   Result<std::string> host_name() override { return fail(none()); }
   Result<std::vector<core::VmSummary>> list() override { return fail(none()); }
@@ -181,6 +181,124 @@ TEST(CoreLoop, WhoeverWaitsIsToldWhenTheDaemonStops) {
       Duration::seconds(20));
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code(), ErrorCode::cancelled);
+}
+
+// The engine after a failed Persist has not been started: whatever comes first, its start comes before.
+TEST(Core, AnEngineThatCouldNotBeStoredHearsOfItsStartFirst) {
+  World world;
+  WorkerPools pools;
+  std::vector<std::string> events;
+  Core core(Ports{world.hypervisor, world.connector, world.files, world.db, world.clock, world.ids, {}, {}},
+            pools.executors(),
+            {[](const Uuid&, core::Event) {}, [](Answer) {}, [](const core::State&) {},
+             [&](const core::State&, const core::Event& event, const core::Engine&) {
+               events.emplace_back(core::event_name(event.index()));
+             }});
+  core::PowerCall call{1, {}, true};
+  call.facts.vm.name = "vm1";
+  world.db.full = true;
+  core.step(world.vm, call);
+  world.db.full = false;
+  core.step(world.vm, call);
+  EXPECT_EQ(events, (std::vector<std::string>{"PowerCall", "Started", "PowerCall"}));
+  core.performer().stop();
+}
+
+struct ReadyHypervisor final : NoHypervisor {
+  Result<std::vector<std::string>> check_replica(const core::ReplicaRequest&) override {
+    return std::vector<std::string>();
+  }
+  Status define_replica(const core::ReplicaRequest&) override {
+    return define ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
+  }
+  bool define = true;
+};
+
+// A performer over a disk in memory; one action, and its end.
+struct OneAction {
+  World world;
+  ReadyHypervisor hypervisor;
+  store::CrashFiles files;
+  std::atomic<bool> gives = true;
+  core::State state;
+
+  OneAction() {
+    state.vm = world.vm;
+    state.name = "vm1";
+    state.phase = core::Phase::standby;
+    state.directory = "/s/vm";
+  }
+  core::Event perform(const core::Action& action) {
+    std::promise<core::Event> ended;
+    WorkerPools pools;
+    Performer performer(
+        Ports{hypervisor, world.connector, files, world.db, world.clock, world.ids, {},
+              [this](const std::vector<std::string>&) -> Status {
+                return gives ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
+              }},
+        pools.executors(), [&](const Uuid&, core::Event event) { ended.set_value(std::move(event)); });
+    performer.adopt(state);
+    performer.perform(state, action);
+    core::Event end = ended.get_future().get();
+    performer.stop();
+    return end;
+  }
+  core::PrepareReplica prepare() const {
+    core::PrepareReplica action{1, {}, "/s/vm", {Uuid::random(), 1, 0}, {{"vda", 1 << 20}}};
+    action.definition.id = world.vm;
+    action.definition.name = "vm1";
+    return action;
+  }
+};
+
+TEST(Performer, AFolderThatACrashLeftWithoutAManifestIsUsed) {
+  OneAction test;
+  test.state.phase = core::Phase::preparing;
+  ASSERT_TRUE(test.files.make_directory("/s/vm"));
+  const core::Event end = test.perform(test.prepare());
+  EXPECT_TRUE(std::get<core::PreparedReplica>(end).warnings);
+}
+
+TEST(Performer, AReplicaThatWasThereIsNotRemovedWhenItCannotBePreparedAgain) {
+  OneAction test;
+  test.state.phase = core::Phase::preparing;
+  const core::PrepareReplica action = test.prepare();
+  ASSERT_TRUE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  test.hypervisor.define = false;
+  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
+}
+
+TEST(Performer, AStoreThatCouldNotBeOpenedIsOpenedLater) {
+  OneAction test;
+  ASSERT_TRUE(store::ReplicaStore::create(test.files, "/s/vm", {test.world.vm, "vm1", Uuid::random(), 1, {{"vda", 1 << 20}}}));
+  WorkerPools pools;
+  Performer performer(Ports{test.hypervisor, test.world.connector, test.files, test.world.db, test.world.clock,
+                            test.world.ids, {}, {}},
+                      pools.executors(), [](const Uuid&, core::Event) {});
+  test.files.judge([](store::CrashFiles::Operation, const std::string&) {
+    return store::CrashFiles::Verdict{Error(ErrorCode::no_space, "no space left")};
+  });
+  performer.adopt(test.state);
+  EXPECT_FALSE(performer.replica_store(test.world.vm));
+  test.files.judge(nullptr);
+  EXPECT_TRUE(performer.replica_store(test.world.vm));
+  performer.stop();
+}
+
+TEST(Performer, AFailoverOfAnEarlierLifeIsUndoneWhenItCannotBeCompleted) {
+  OneAction test;
+  const Uuid set = Uuid::random();
+  const auto made = store::ReplicaStore::create(test.files, "/s/vm", {test.world.vm, "vm1", set, 1, {{"vda", 1 << 20}}});
+  const TransferKey key{{set, 1, 1}, 0, TransferKind::delta};
+  ASSERT_TRUE((*made)->begin(key, 65536));
+  const auto point = (*made)->finish({key, Uuid::random(), PointType::standard, {1}, {2}}, {});
+  ASSERT_TRUE(point && (*made)->fail_over(point->id, 2));
+  test.gives = false;
+  const core::Event end = test.perform(core::FailOver{1, point->id, 2});
+  EXPECT_FALSE(std::get<core::FailedOver>(end).status);
+  EXPECT_TRUE(std::get<core::FailedOver>(end).undone);
+  EXPECT_FALSE((*store::ReplicaStore::open(test.files, "/s/vm"))->failed_over());
 }
 
 // A replica with one point, whose disk QEMU's user cannot be given.

@@ -326,6 +326,24 @@ TEST_F(Points, AResyncIsOneMoreOverlay) {
   expect_all();
 }
 
+// The rename of the manifest is done, its sync fails: it is reverted, and says so.
+TEST_F(Points, ARevertWhoseEndIsNotKnownAsksTheDisk) {
+  ASSERT_OK(publish(1, 0));
+  ASSERT_OK(store_->fail_over(point_id(1), 2));
+  bool renamed = false;
+  files_.judge([&](CrashFiles::Operation operation, const std::string& path) -> CrashFiles::Verdict {
+    if (operation == CrashFiles::Operation::name && path.ends_with("/manifest")) renamed = true;
+    if (operation != CrashFiles::Operation::sync_names || !std::exchange(renamed, false)) return {};
+    return {Error(ErrorCode::failed, "input/output error")};
+  });
+  const Status reverted = store_->revert(Wall{1});
+  files_.judge(nullptr);
+  ASSERT_OK(store_->make_sure());
+  EXPECT_FALSE(store_->failed_over());
+  ASSERT_OK(reopen());
+  EXPECT_FALSE(store_->failed_over());
+}
+
 TEST_F(Points, AResyncKeepsItsGranule) {
   ASSERT_OK(publish(1, 0));
   ASSERT_OK(store_->begin(pass_key(2, 0), 65536));
