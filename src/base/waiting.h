@@ -1,5 +1,6 @@
-// How code waits: the kernel's threads, unless a simulation puts a scheduler of its own below Thread, Condition
-// and CancelToken. Then the same code runs on one thread, in an order and on a clock that the simulation chooses.
+// How code waits: the kernel's threads, unless a simulation puts a scheduler of its own below Thread,
+// Condition and CancelToken. Then the same code runs on one thread, in an order and on a clock that the
+// simulation chooses.
 #pragma once
 
 #include <condition_variable>

@@ -181,7 +181,7 @@ void halt_failed_over(Step& step) {
   State& s = step.state();
   Failover seen;
   seen.generation = replica_of(step)->lineage.generation;
-  s.failover = seen;  // on a primary: it is known that the other side may write now
+  s.failover = seen;                // on a primary: it is known that the other side may write now
   s.obligations.lift_hold = false;  // of a failover before, which was given up
   s.obligations.hold = "VM '" + s.name + "' has been failed over to " + s.settings.recovery_connection_point +
                        ". Starting it here too would make two diverging copies. See: understudy show " +
@@ -189,8 +189,10 @@ void halt_failed_over(Step& step) {
   halt(step, Error(ErrorCode::invalid_state,
                    "the replica of '" + s.name + "' on " + s.settings.recovery_connection_point +
                        " has been failed over; this copy is held so that only one runs",
-                   "decide which copy to keep: understudy show " + s.name + " on both hosts; for this one: understudy "
-                   "revert " + s.name + " on " + s.settings.recovery_connection_point + ", then understudy resume " +
+                   "decide which copy to keep: understudy show " + s.name +
+                       " on both hosts; for this one: understudy "
+                       "revert " +
+                       s.name + " on " + s.settings.recovery_connection_point + ", then understudy resume " +
                        s.name));
 }
 
@@ -262,8 +264,8 @@ void halt_gone(Step& step) {
   halt(step, Error(ErrorCode::not_found,
                    none ? host + " holds no replica of '" + s.name + "' any more"
                         : "what " + host + " holds of '" + s.name + "' is not a replica of this copy",
-                   "understudy show " + s.name + " on " + host + "; when it is there again: understudy resume " +
-                       s.name));
+                   "understudy show " + s.name + " on " + host +
+                       "; when it is there again: understudy resume " + s.name));
 }
 
 // Of a first copy or a comparison there is nothing to lose but its own progress.
@@ -470,8 +472,8 @@ bool sent_for_nothing(const Step& step) {
           sent.point.error().code() == ErrorCode::invalid_state);
 }
 
-// The replica may have it all the same, of a publication whose end it did not know itself: the next inventory tells,
-// and abandons the cut or takes it as acknowledged.
+// The replica may have it all the same, of a publication whose end it did not know itself: the next inventory
+// tells, and abandons the cut or takes it as acknowledged.
 void doubt_cut(Step& step) {
   State& s = step.state();
   ++s.statistics.failures;

@@ -238,8 +238,8 @@ void give_way(Step& step) {
   begin_settling(step);
 }
 
-// While nothing may go on, what is owed is still done. But of a copy that is held something may be owed that needs the
-// VM to run: only an inventory can show that the hold may go.
+// While nothing may go on, what is owed is still done. But of a copy that is held something may be owed that
+// needs the VM to run: only an inventory can show that the hold may go.
 bool owes_while_stopped(const Step& step) {
   const State& s = step.state();
   return may_not_go_on(step) && obligations_pending(step) && (s.suspended || !s.failover);

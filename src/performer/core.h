@@ -20,7 +20,8 @@ class Core {
     std::function<void(Answer answer)> answer;
     std::function<void(const core::State& state)> changed;
     // For who watches every step, after its state has changed and before its actions; may be empty.
-    std::function<void(const core::State& before, const core::Event& event, const core::Engine& after)> stepped{};
+    std::function<void(const core::State& before, const core::Event& event, const core::Engine& after)>
+        stepped{};
   };
 
   // What the executors refer to, and what the outlets do, outlives this.

@@ -330,8 +330,8 @@ void Performer::on(const State& state, const core::StopSending&) {
   mine->sending.cancel();
 }
 
-// Everything is tried, so that one thing that cannot be done does not keep the others; the first error is told, and
-// what is still owed.
+// Everything is tried, so that one thing that cannot be done does not keep the others; the first error is
+// told, and what is still owed.
 core::Settled Performer::settle(Runtime& mine, const State& state, const core::Settle& action) {
   const Turn turn(mine);
   mine.source.reset();
@@ -348,7 +348,8 @@ core::Settled Performer::settle(Runtime& mine, const State& state, const core::S
   std::erase_if(left.delete_checkpoints, [&](const std::string& name) {
     return done(ports_.hypervisor.delete_checkpoint(state.vm, name));
   });
-  if (left.forget_changes && done(ports_.hypervisor.forget_disk_changes(state.vm))) left.forget_changes = false;
+  if (left.forget_changes && done(ports_.hypervisor.forget_disk_changes(state.vm)))
+    left.forget_changes = false;
   if (left.lift_hold && done(ports_.hypervisor.lift_hold(state.vm))) left.lift_hold = false;
   return {action.id, std::move(first), std::move(left)};
 }
@@ -357,9 +358,7 @@ void Performer::on(const State& state, const core::Settle& action) {
   const RuntimePtr mine = runtime(state.vm);
   run(
       workers_, state.vm,
-      [this, mine, state, action]() -> core::Event {
-        return settle(*mine, state, action);
-      },
+      [this, mine, state, action]() -> core::Event { return settle(*mine, state, action); },
       [id = action.id](const Error& error) -> core::Event {
         return core::Settled{id, fail(error), {}};
       });

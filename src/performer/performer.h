@@ -71,8 +71,8 @@ class Performer {
     VmDefinition definition;
     Bytes nvram;
   };
-  // What belongs to one VM beside its engine. Whoever uses the peer or the source has the Turn; the mutex guards
-  // the pointers only.
+  // What belongs to one VM beside its engine. Whoever uses the peer or the source has the Turn; the mutex
+  // guards the pointers only.
   struct Runtime {
     std::mutex mutex;
     bool taken = false;  // the turn
@@ -87,8 +87,8 @@ class Performer {
     std::mutex opening;     // of the store, which is opened again and again until that works
     std::shared_ptr<StagingSink> sink;
   };
-  // An engine begins one such task at a time; after a failed Persist its next life may begin one while the last
-  // one of the life before has not ended.
+  // An engine begins one such task at a time; after a failed Persist its next life may begin one while the
+  // last one of the life before has not ended.
   class Turn {
    public:
     explicit Turn(Runtime& runtime);

@@ -61,9 +61,11 @@ Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid
   {
     const std::lock_guard lock(mine->mutex);
     if (mine->store) return mine->store;
-    if (mine->directory.empty()) return fail(ErrorCode::not_found, "this host has no store for VM " + vm.lower());
+    if (mine->directory.empty())
+      return fail(ErrorCode::not_found, "this host has no store for VM " + vm.lower());
   }
-  US_TRY(std::shared_ptr<store::ReplicaStore> store, store::ReplicaStore::open(ports_.files, mine->directory));
+  US_TRY(std::shared_ptr<store::ReplicaStore> store,
+         store::ReplicaStore::open(ports_.files, mine->directory));
   const std::lock_guard lock(mine->mutex);
   mine->store = store;
   return store;
@@ -241,7 +243,8 @@ void Performer::on(const State& state, const core::StopMerging&) {
   mine->merging.cancel();
 }
 
-// What can fail without a trace comes first: libvirt says who QEMU is, and takes the VM as it was at the point.
+// What can fail without a trace comes first: libvirt says who QEMU is, and takes the VM as it was at the
+// point.
 Status Performer::fail_over(store::ReplicaStore& store, const core::FailOver& action) {
   US_CHECK(ports_.give_to_guest({}));
   US_TRY(store::Machine machine, store.machine(action.point));
@@ -253,8 +256,8 @@ Status Performer::fail_over(store::ReplicaStore& store, const core::FailOver& ac
   return ports_.give_to_guest(active_paths(store));
 }
 
-// One that cannot be completed gives its generation up, so that the replica goes on receiving; also when it is an
-// earlier try, before a restart, that has raised it.
+// One that cannot be completed gives its generation up, so that the replica goes on receiving; also when it
+// is an earlier try, before a restart, that has raised it.
 core::FailedOver Performer::fail_over_or_undo(const State& state, const core::FailOver& action) {
   const auto store = replica_store(state.vm);
   if (!store) return {action.id, fail(store.error()), false};
@@ -269,8 +272,7 @@ core::FailedOver Performer::fail_over_or_undo(const State& state, const core::Fa
 
 void Performer::on(const State& state, const core::FailOver& action) {
   run(
-      workers_, state.vm,
-      [this, state, action]() -> core::Event { return fail_over_or_undo(state, action); },
+      workers_, state.vm, [this, state, action]() -> core::Event { return fail_over_or_undo(state, action); },
       [id = action.id](const Error& error) -> core::Event {
         return core::FailedOver{id, fail(error), false};
       });

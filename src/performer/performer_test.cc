@@ -232,7 +232,13 @@ struct OneAction {
     std::promise<core::Event> ended;
     WorkerPools pools;
     Performer performer(
-        Ports{hypervisor, world.connector, files, world.db, world.clock, world.ids, {},
+        Ports{hypervisor,
+              world.connector,
+              files,
+              world.db,
+              world.clock,
+              world.ids,
+              {},
               [this](const std::vector<std::string>&) -> Status {
                 return gives ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
               }},
@@ -271,10 +277,17 @@ TEST(Performer, AReplicaThatWasThereIsNotRemovedWhenItCannotBePreparedAgain) {
 
 TEST(Performer, AStoreThatCouldNotBeOpenedIsOpenedLater) {
   OneAction test;
-  ASSERT_TRUE(store::ReplicaStore::create(test.files, "/s/vm", {test.world.vm, "vm1", Uuid::random(), 1, {{"vda", 1 << 20}}}));
+  ASSERT_TRUE(store::ReplicaStore::create(test.files, "/s/vm",
+                                          {test.world.vm, "vm1", Uuid::random(), 1, {{"vda", 1 << 20}}}));
   WorkerPools pools;
-  Performer performer(Ports{test.hypervisor, test.world.connector, test.files, test.world.db, test.world.clock,
-                            test.world.ids, {}, {}},
+  Performer performer(Ports{test.hypervisor,
+                            test.world.connector,
+                            test.files,
+                            test.world.db,
+                            test.world.clock,
+                            test.world.ids,
+                            {},
+                            {}},
                       pools.executors(), [](const Uuid&, core::Event) {});
   test.files.judge([](store::CrashFiles::Operation, const std::string&) {
     return store::CrashFiles::Verdict{Error(ErrorCode::no_space, "no space left")};
@@ -289,7 +302,8 @@ TEST(Performer, AStoreThatCouldNotBeOpenedIsOpenedLater) {
 TEST(Performer, AFailoverOfAnEarlierLifeIsUndoneWhenItCannotBeCompleted) {
   OneAction test;
   const Uuid set = Uuid::random();
-  const auto made = store::ReplicaStore::create(test.files, "/s/vm", {test.world.vm, "vm1", set, 1, {{"vda", 1 << 20}}});
+  const auto made =
+      store::ReplicaStore::create(test.files, "/s/vm", {test.world.vm, "vm1", set, 1, {{"vda", 1 << 20}}});
   const TransferKey key{{set, 1, 1}, 0, TransferKind::delta};
   ASSERT_TRUE((*made)->begin(key, 65536));
   const auto point = (*made)->finish({key, Uuid::random(), PointType::standard, {1}, {2}}, {});

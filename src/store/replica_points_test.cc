@@ -354,7 +354,8 @@ TEST_F(Points, AResyncKeepsItsGranule) {
   EXPECT_EQ(*store_->begin(pass_key(2, 0), kTestGranule), (Cursor{0, 0})) << "begun anew";
   ASSERT_OK(send(*store_, pass_key(2, 0), change_disks(random_, disks_)));
   EXPECT_EQ(*store_->begin(pass_key(3, 1), 65536), (Cursor{0, 0})) << "whole clusters of the overlay";
-  EXPECT_CODE(store_->begin(delta_key(4, 0), kTestGranule), ErrorCode::invalid_state) << "the pass is not whole";
+  EXPECT_CODE(store_->begin(delta_key(4, 0), kTestGranule), ErrorCode::invalid_state)
+      << "the pass is not whole";
   ASSERT_OK(store_->begin(pass_key(3, 1), 65536));
   ASSERT_OK(store_->advance({2, 0}));
   EXPECT_CODE(store_->begin(pass_key(2, 0), 65536), ErrorCode::invalid_state) << "a message that comes late";

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "store/testing/crash_files.h"
 #include "store/qcow2_image.h"
 #include "store/replica_store.h"
+#include "store/testing/crash_files.h"
 
 namespace understudy::store {
 

@@ -129,8 +129,7 @@ Result<JsonObject> Session::begin(const Request& request) {
 
 Status Session::receive() {
   const std::shared_ptr<Sink> sink = std::move(sink_);
-  Receiver receiver(wire_, *sink, transfer_tag(begun_.vm, begun_.key), begun_.granule, from_,
-                    cursor_every_);
+  Receiver receiver(wire_, *sink, transfer_tag(begun_.vm, begun_.key), begun_.granule, from_, cursor_every_);
   const Status status = receiver.run();
   primary_gave_up_ = receiver.primary_gave_up();
   return status;

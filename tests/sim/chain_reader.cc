@@ -15,14 +15,16 @@ uint64_t big(const Bytes& bytes, uint64_t at, size_t size) {
 
 }  // namespace
 
-ChainReader::ChainReader(const store::CrashFiles& files, const std::string& directory, const std::string& top) {
+ChainReader::ChainReader(const store::CrashFiles& files, const std::string& directory,
+                         const std::string& top) {
   for (std::string name = top; !name.empty();) {
     const Bytes* bytes = files.bytes(directory + "/" + name);
     if (bytes == nullptr || big(*bytes, 0, 4) != 0x514649fb) {
       broken_ = name + " is not an image";
       return;
     }
-    images_.push_back({bytes, static_cast<unsigned>(big(*bytes, 20, 4)), big(*bytes, 40, 8), big(*bytes, 36, 4)});
+    images_.push_back(
+        {bytes, static_cast<unsigned>(big(*bytes, 20, 4)), big(*bytes, 40, 8), big(*bytes, 36, 4)});
     const uint64_t at = big(*bytes, 8, 8);
     const uint64_t length = big(*bytes, 16, 4);
     if (at + length > bytes->size() || images_.size() > 64) {

@@ -44,7 +44,8 @@ void Faults::flip_record(const std::string& path) {
 
 void Faults::booted(Host& host, const Status& loaded) {
   if (row_host_ && *row_host_ == host.index) {
-    if (loaded) world_.oracle.violate("a damaged row of the state database is refused", host.name + " starts");
+    if (loaded)
+      world_.oracle.violate("a damaged row of the state database is refused", host.name + " starts");
     world_.watch.saw(Rare::row_refused);
     if (world_.random.one_in(2)) unflip();
     return;
@@ -54,14 +55,16 @@ void Faults::booted(Host& host, const Status& loaded) {
   const bool cursor = flip_path_.find("/cursor") != std::string::npos;
   if (cursor) {
     if (store == nullptr) return;  // for another reason
-    if (store->staging()) world_.oracle.violate("a damaged cursor costs what is staged", "it is still staged");
+    if (store->staging())
+      world_.oracle.violate("a damaged cursor costs what is staged", "it is still staged");
     world_.watch.saw(Rare::cursor_survived);
   } else {
     const bool replica = core::is_replica(host.phase()) && host.phase() != core::Phase::preparing;
     if (replica && store != nullptr)
       world_.oracle.violate("a damaged record is refused", flip_path_ + " bit " + std::to_string(flip_bit_));
     if (replica)
-      world_.watch.saw(flip_path_.find("/machine-") != std::string::npos ? Rare::machine_refused : Rare::manifest_refused);
+      world_.watch.saw(flip_path_.find("/machine-") != std::string::npos ? Rare::machine_refused
+                                                                         : Rare::manifest_refused);
   }
   unflip();
 }
@@ -69,7 +72,8 @@ void Faults::booted(Host& host, const Status& loaded) {
 void Faults::unflip() {
   if (row_host_) world_.hosts[static_cast<size_t>(*row_host_)]->db.rows["engine"][world_.vm.lower()] = row_;
   row_host_.reset();
-  if (flipped() && world_.replica().files.bytes(flip_path_) == flipped_) world_.replica().files.flip(flip_path_, flip_bit_);
+  if (flipped() && world_.replica().files.bytes(flip_path_) == flipped_)
+    world_.replica().files.flip(flip_path_, flip_bit_);
   flipped_ = nullptr;
 }
 
@@ -82,15 +86,18 @@ void Faults::flip_image() {
         path.find("-active") == std::string::npos && path.find("-reverted") == std::string::npos)
       images.push_back(path);
   const auto is_good = [&]() -> std::optional<bool> {
-    auto checked = store::check_replica(replica.files, world_.directory(), [](uint64_t, uint64_t) {}, CancelToken());
+    auto checked = store::check_replica(
+        replica.files, world_.directory(), [](uint64_t, uint64_t) {}, CancelToken());
     if (!checked) return false;
     if (checked->points.empty()) return std::nullopt;
-    return std::all_of(checked->points.begin(), checked->points.end(), [](const auto& point) { return point.good(); });
+    return std::all_of(checked->points.begin(), checked->points.end(),
+                       [](const auto& point) { return point.good(); });
   };
   if (images.empty() || replica.dead) return;
   on_ = false;  // the check itself is not to be disturbed
   const auto before = is_good();
-  if (before == false && !replica.dead) world_.oracle.violate("what is not damaged passes the check", "it does not");
+  if (before == false && !replica.dead)
+    world_.oracle.violate("what is not damaged passes the check", "it does not");
   const std::string path = images[world_.random.below(images.size())];
   const uint64_t bit = world_.random.below(replica.files.bytes(path)->size() * 8);
   count(Fault::bit_flip, 1);
@@ -98,7 +105,8 @@ void Faults::flip_image() {
   const bool differs = world_.oracle.any_point_differs();
   const auto after = is_good();
   if (before == true && differs && after == true)
-    world_.oracle.violate("a bit that flipped in a point is found by the check", path + " bit " + std::to_string(bit));
+    world_.oracle.violate("a bit that flipped in a point is found by the check",
+                          path + " bit " + std::to_string(bit));
   if (before == true && differs && after == false) world_.watch.saw(Rare::image_damage_found);
   replica.files.flip(path, bit);
   on_ = true;
@@ -118,8 +126,8 @@ void Faults::damage_row() {
   host.kill(Death::daemon);
 }
 
-// The replica host's database is gone. It is rebuilt from the store, as `understudy store recover` does, at once or
-// when somebody has noticed.
+// The replica host's database is gone. It is rebuilt from the store, as `understudy store recover` does, at
+// once or when somebody has noticed.
 void Faults::lose_database() {
   Host& host = world_.replica();
   if (rebuild_owed_) return rebuild();
@@ -152,10 +160,11 @@ void Faults::rebuild() {
   found.newest = {manifest->identity.set, manifest->identity.generation, manifest->newest()};
   for (const store::ListedPoint& listed : manifest->points) found.points.push_back(listed.point);
   if (manifest->failover)
-    found.failover = core::FoundReplica::OpenFailover{manifest->failover->point, manifest->failover->generation,
-                                                      manifest->failover->complete};
+    found.failover = core::FoundReplica::OpenFailover{
+        manifest->failover->point, manifest->failover->generation, manifest->failover->complete};
   const auto state = core::recovered_state(found, host.clock.now().wall);
-  if (!state) return world_.oracle.violate("a replica's engine can be rebuilt from its store", state.error().text());
+  if (!state)
+    return world_.oracle.violate("a replica's engine can be rebuilt from its store", state.error().text());
   host.kill(Death::daemon);
   host.db.rows["engine"][world_.vm.lower()] = core::encode_state(*state);
   world_.watch.saw(Rare::rebuilt_from_store);
@@ -166,7 +175,8 @@ void Faults::keep_folder() {
   const auto& files = world_.replica().files;
   folder_.clear();
   for (const std::string& path : files.paths())
-    if (path.starts_with(world_.directory() + "/") && files.bytes(path) != nullptr) folder_[path] = files.content(path);
+    if (path.starts_with(world_.directory() + "/") && files.bytes(path) != nullptr)
+      folder_[path] = files.content(path);
 }
 
 void Faults::restore_folder() {

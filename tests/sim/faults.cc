@@ -6,12 +6,12 @@ namespace understudy::sim {
 namespace {
 
 constexpr std::array<std::string_view, kFaults> kNames = {
-    "daemon dies",     "power cut",         "QEMU dies",         "I/O error",      "no space",
-    "bit flips",       "database lost",     "database error",    "hypervisor error",  "answer lost",    "nobody answers",
-    "connection cut",  "connection stalls", "reply lost",        "late",           "said again",
-    "frame damaged",   "checkpoint lost",   "more changed",      "VM stops",       "written while off",
-    "VM undefined",    "folder restored",
-    "scratch full",    "foreign job",       "freeze fails",      "clock set",      "queue full"};
+    "daemon dies",       "power cut",      "QEMU dies",         "I/O error",        "no space",
+    "bit flips",         "database lost",  "database error",    "hypervisor error", "answer lost",
+    "nobody answers",    "connection cut", "connection stalls", "reply lost",       "late",
+    "said again",        "frame damaged",  "checkpoint lost",   "more changed",     "VM stops",
+    "written while off", "VM undefined",   "folder restored",   "scratch full",     "foreign job",
+    "freeze fails",      "clock set",      "queue full"};
 
 using Operation = store::CrashFiles::Operation;
 
@@ -30,7 +30,8 @@ void Faults::count(Fault fault, int host) {
   world_.trace.note(fault_name(fault), host);
 }
 
-// A seed likes about a third of all faults: what goes wrong together is not everything, and each alone is there too.
+// A seed likes about a third of all faults: what goes wrong together is not everything, and each alone is
+// there too.
 void Faults::begin() {
   Random& random = world_.random;
   const uint64_t of_ten = random.below(8);  // now and then nothing goes wrong
@@ -70,7 +71,8 @@ std::optional<CallVerdict> Faults::death(int host, bool durable) {
   mine.kill(power ? Death::power : Death::daemon);
   const std::string_view fiber = world_.fibers.current();
   if (fiber == "merger") world_.watch.saw(Rare::died_in_merge);
-  if (power && manifest_unsynced_[static_cast<size_t>(host)]) world_.watch.saw(Rare::died_before_manifest_sync);
+  if (power && manifest_unsynced_[static_cast<size_t>(host)])
+    world_.watch.saw(Rare::died_before_manifest_sync);
   draw_death(host);
   return CallVerdict{dead, after};
 }
@@ -110,7 +112,8 @@ CallVerdict Faults::call(int host, std::string_view name, bool changes) {
   const Fault refusal = database ? Fault::database_error : Fault::hypervisor_error;
   if (likes(refusal) && world_.random.one_in(rarity_)) {
     count(refusal, host);
-    return {Error(database ? ErrorCode::no_space : ErrorCode::not_available, std::string(name) + " does not work now"),
+    return {Error(database ? ErrorCode::no_space : ErrorCode::not_available,
+                  std::string(name) + " does not work now"),
             false};
   }
   if (!database && changes && likes(Fault::answer_lost) && world_.random.one_in(rarity_)) {

@@ -1,23 +1,22 @@
-// The fault model. Everything here may happen at any moment of a seed's first part; in the second part it is over,
-// and the relationship has to come to rest.
+// The fault model. Everything here may happen at any moment of a seed's first part; in the second part it is
+// over, and the relationship has to come to rest.
 //
 // Hosts. The daemon of either side dies, or the power of the whole host fails, at any durable step: before or
-// after any change of a file or a name, any write of the state database, any call of the hypervisor. With the power
-// goes what was not synced: each sector of each write and each name is lost or kept by itself (a rename is never
-// half done); with the primary's power goes QEMU, whose records of changes are inconsistent then, and what the
-// guest had not flushed.
-// Disks. Reading, writing, syncing fail with EIO; what a failed sync was to make durable never will be. Space runs
-// out for a while, a write is refused after any of its bytes. A bit flips at rest in what is sealed: manifest,
-// cursor, machine, a row of the state database; it must be refused by name, or be survived; and in an image: the
-// check must find it. The replica's database is lost and rebuilt from its store, at once or later; its folder is
-// replaced by an older copy.
-// Network. Nobody answers; a connection breaks after any byte, in silence or not; bytes are late, up to longer than
-// any deadline; an answer is lost after its request was carried out; a whole conversation is said again later, as by
-// a host that was believed gone; a frame arrives damaged (TLS would see to that; the decoders must too).
-// Hypervisor. A call fails, or succeeds and its answer is lost; a checkpoint is gone or its record inconsistent; the
-// record has more than what changed; QEMU dies; the VM stops and starts; somebody writes to its disks meanwhile; the
-// scratch space is full; another program has a job open; the guest does not freeze; the VM is undefined.
-// Clocks. The wall clock is set forward by hours, or back.
+// after any change of a file or a name, any write of the state database, any call of the hypervisor. With the
+// power goes what was not synced: each sector of each write and each name is lost or kept by itself (a rename
+// is never half done); with the primary's power goes QEMU, whose records of changes are inconsistent then,
+// and what the guest had not flushed. Disks. Reading, writing, syncing fail with EIO; what a failed sync was
+// to make durable never will be. Space runs out for a while, a write is refused after any of its bytes. A bit
+// flips at rest in what is sealed: manifest, cursor, machine, a row of the state database; it must be refused
+// by name, or be survived; and in an image: the check must find it. The replica's database is lost and
+// rebuilt from its store, at once or later; its folder is replaced by an older copy. Network. Nobody answers;
+// a connection breaks after any byte, in silence or not; bytes are late, up to longer than any deadline; an
+// answer is lost after its request was carried out; a whole conversation is said again later, as by a host
+// that was believed gone; a frame arrives damaged (TLS would see to that; the decoders must too). Hypervisor.
+// A call fails, or succeeds and its answer is lost; a checkpoint is gone or its record inconsistent; the
+// record has more than what changed; QEMU dies; the VM stops and starts; somebody writes to its disks
+// meanwhile; the scratch space is full; another program has a job open; the guest does not freeze; the VM is
+// undefined. Clocks. The wall clock is set forward by hours, or back.
 #pragma once
 
 #include <array>
@@ -120,10 +119,10 @@ class Faults {
   bool on_ = false;
   std::array<bool, kFaults> likes_{};  // of this seed
   std::array<uint64_t, kFaults> counts_{};
-  std::array<uint64_t, 2> dies_in_{};  // durable steps of the host; 0: not
+  std::array<uint64_t, 2> dies_in_{};   // durable steps of the host; 0: not
   std::array<uint64_t, 2> full_for_{};  // operations of its disk that find no space
-  uint64_t rarity_ = 0;                // of errors among operations
-  std::string flip_path_;  // of the replica's disk
+  uint64_t rarity_ = 0;                 // of errors among operations
+  std::string flip_path_;               // of the replica's disk
   const Bytes* flipped_ = nullptr;
   uint64_t flip_bit_ = 0;
   std::optional<int> row_host_;

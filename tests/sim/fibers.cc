@@ -43,7 +43,8 @@ struct PooledStack {
   boost::context::stack_context allocate() const {
     void* base = nullptr;
     if (free_stacks().empty()) {
-      base = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      base =
+          mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       US_ASSERT(base != MAP_FAILED);
       US_ASSERT(mprotect(base, 4096, PROT_NONE) == 0);
     } else {
@@ -106,17 +107,17 @@ void Fibers::start_for(Owner owner, const std::string& name, std::function<void(
   fiber->owner = owner;
   fiber->name = name;
   Fiber* mine = fiber.get();
-  fiber->context = boost::context::fiber(
-      std::allocator_arg, PooledStack{&mine->side},
-      [this, mine, body = std::move(body)](boost::context::fiber&& world) mutable {
-        arrive(mine->side, &g_world);
-        world_ = std::move(world);
-        body();
-        body = nullptr;
-        mine->done = true;
-        leave(nullptr, g_world);
-        return std::move(world_);
-      });
+  fiber->context =
+      boost::context::fiber(std::allocator_arg, PooledStack{&mine->side},
+                            [this, mine, body = std::move(body)](boost::context::fiber&& world) mutable {
+                              arrive(mine->side, &g_world);
+                              world_ = std::move(world);
+                              body();
+                              body = nullptr;
+                              mine->done = true;
+                              leave(nullptr, g_world);
+                              return std::move(world_);
+                            });
   ready_.push_back(mine);
   all_.push_back(std::move(fiber));
 }
@@ -166,7 +167,8 @@ void Fibers::join(uint64_t thread) {
   const auto found = [&] {
     return std::find_if(all_.begin(), all_.end(), [&](const auto& each) { return each->id == thread; });
   };
-  for (auto it = found(); it != all_.end() && !(*it)->done; it = found()) (void)wait(it->get(), Duration{INT64_MAX});
+  for (auto it = found(); it != all_.end() && !(*it)->done; it = found())
+    (void)wait(it->get(), Duration{INT64_MAX});
 }
 
 void Fibers::wake(Fiber& fiber, bool notified) {

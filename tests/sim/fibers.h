@@ -1,5 +1,5 @@
-// The product's threads as fibers of one thread: each runs until it waits, and then the world chooses which one
-// goes on. Time is a number that moves only when nobody can run.
+// The product's threads as fibers of one thread: each runs until it waits, and then the world chooses which
+// one goes on. Time is a number that moves only when nobody can run.
 #pragma once
 
 #include <boost/context/fiber.hpp>

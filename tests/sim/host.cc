@@ -172,7 +172,8 @@ Result<performer::Answer> Host::ask(const Uuid& vm, const std::function<core::Ev
     const Duration left = until - world_.fibers.now();
     if (dead || left.us <= 0) {
       waiting_.erase(call);
-      return dead ? fail(ErrorCode::cancelled, "the daemon is stopping") : fail(ErrorCode::timeout, "no answer");
+      return dead ? fail(ErrorCode::cancelled, "the daemon is stopping")
+                  : fail(ErrorCode::timeout, "no answer");
     }
     (void)world_.fibers.wait(&waiting_, left);
   }
@@ -213,7 +214,8 @@ void Host::answered(performer::Answer answer) {
     world_.fibers.notify(&waiting_);
   } else if (const auto* reply = std::get_if<core::Reply>(&answer)) {
     world_.trace.text([&] {
-      return name + " answers: " + (reply->job ? std::string("done") : "refused, " + reply->job.error().message());
+      return name +
+             " answers: " + (reply->job ? std::string("done") : "refused, " + reply->job.error().message());
     });
   }
 }

@@ -139,7 +139,8 @@ Result<core::VmFacts> SimHypervisor::inspect(const Uuid&) {
   facts.job_foreign = vm.job && vm.job->foreign;
   for (const Vm::Checkpoint& checkpoint : vm.checkpoints) {
     facts.checkpoints.push_back(checkpoint.name);
-    if (checkpoint.broken && vm.power != core::VmPower::off) facts.broken_checkpoints.push_back(checkpoint.name);
+    if (checkpoint.broken && vm.power != core::VmPower::off)
+      facts.broken_checkpoints.push_back(checkpoint.name);
   }
   facts.changed_while_off.assign(vm.changed_while_off.begin(), vm.changed_while_off.end());
   return facts;
@@ -176,7 +177,8 @@ Result<core::OpenedJob> SimHypervisor::open_job(const core::OpenJobRequest& requ
     const auto from = std::find_if(vm.checkpoints.begin(), vm.checkpoints.end(),
                                    [&](const auto& each) { return each.name == *request.from; });
     if (from == vm.checkpoints.end()) return refused(ErrorCode::not_found, "no checkpoint " + *request.from);
-    if (from->broken) return refused(ErrorCode::invalid_state, "the bitmap of " + *request.from + " is inconsistent");
+    if (from->broken)
+      return refused(ErrorCode::invalid_state, "the bitmap of " + *request.from + " is inconsistent");
     job.changed = from->changed;
     if (world_.faults.more_changed())
       for (uint32_t disk = 0; disk < world_.disks.size(); ++disk)
@@ -218,8 +220,8 @@ Status SimHypervisor::end_job(const Uuid&) {
 
 Status SimHypervisor::delete_checkpoint(const Uuid&, const std::string& name) {
   US_CHECK(begin("delete_checkpoint", true));
-  const auto found =
-      std::find_if(vm.checkpoints.begin(), vm.checkpoints.end(), [&](const auto& each) { return each.name == name; });
+  const auto found = std::find_if(vm.checkpoints.begin(), vm.checkpoints.end(),
+                                  [&](const auto& each) { return each.name == name; });
   if (found != vm.checkpoints.end() && vm.power == core::VmPower::off)
     return fail(ErrorCode::invalid_state, "checkpoint " + name + " cannot be deleted while vm1 is off",
                 "it is deleted when the VM runs again: virsh start vm1");

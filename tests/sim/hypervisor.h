@@ -39,7 +39,7 @@ struct Vm {
   };
   std::vector<Checkpoint> checkpoints;
   struct Job {
-    Contents contents;  // of the instant
+    Contents contents;                // of the instant
     std::optional<BlockSet> changed;  // none: everything
     bool foreign = false;
     Monotonic opened;
@@ -62,7 +62,8 @@ class SimHypervisor final : public core::Hypervisor {
   Status start(const Uuid& vm) override;
   Status stop(const Uuid& vm) override;
   Result<VmDefinition> definition(const Uuid& vm) override;
-  Result<std::vector<DiskGeometry>> replicable(const Uuid& vm, const std::vector<std::string>& disks) override;
+  Result<std::vector<DiskGeometry>> replicable(const Uuid& vm,
+                                               const std::vector<std::string>& disks) override;
   Result<core::OpenedJob> open_job(const core::OpenJobRequest& request) override;
   Status end_job(const Uuid& vm) override;
   Status delete_checkpoint(const Uuid& vm, const std::string& name) override;

@@ -101,7 +101,8 @@ void Connection::damage(Bytes& bytes) {
     return;
   }
   const auto type = static_cast<transfer::FrameType>(bytes[3]);
-  const bool text = bytes[0] == std::byte{'U'} && bytes[1] == std::byte{'S'} && type <= transfer::FrameType::error;
+  const bool text =
+      bytes[0] == std::byte{'U'} && bytes[1] == std::byte{'S'} && type <= transfer::FrameType::error;
   const uint64_t way = world_.random.below(4);
   if (way == 0) {
     bytes[world_.random.below(transfer::kHeaderSize)] ^= std::byte{1};
@@ -140,11 +141,13 @@ void Connection::break_off() {
 // --- both ends ---
 
 Result<size_t> SimWire::read(MutableByteView into, Duration timeout) {
-  if (world_.hosts[static_cast<size_t>(host_)]->dead) return fail(ErrorCode::not_available, "the process is dead");
+  if (world_.hosts[static_cast<size_t>(host_)]->dead)
+    return fail(ErrorCode::not_available, "the process is dead");
   return connection_->read(side_, into, timeout);
 }
 Status SimWire::write(ByteView bytes, Duration) {
-  if (world_.hosts[static_cast<size_t>(host_)]->dead) return fail(ErrorCode::not_available, "the process is dead");
+  if (world_.hosts[static_cast<size_t>(host_)]->dead)
+    return fail(ErrorCode::not_available, "the process is dead");
   US_CHECK(connection_->write(side_, bytes));
   world_.fibers.rest({});
   return {};
@@ -169,7 +172,8 @@ Result<std::unique_ptr<transfer::Peer>> SimConnector::connect(const std::string&
   const auto connection = world_.network.open(world_.faults.link());
   world_.network.serve(connection);
   auto wire = std::make_unique<SimWire>(world_, host_, connection, 0);
-  US_TRY(auto client, transfer::Client::greet(std::move(wire), hello_of(mine), limits::kLinkHandshake, world_.throttle));
+  US_TRY(auto client,
+         transfer::Client::greet(std::move(wire), hello_of(mine), limits::kLinkHandshake, world_.throttle));
   return std::unique_ptr<transfer::Peer>(std::move(client));
 }
 
@@ -198,8 +202,8 @@ void Network::break_all() {
 }
 
 size_t Network::live() {
-  return static_cast<size_t>(
-      std::count_if(connections_.begin(), connections_.end(), [](const auto& each) { return each.use_count() > 1; }));
+  return static_cast<size_t>(std::count_if(connections_.begin(), connections_.end(),
+                                           [](const auto& each) { return each.use_count() > 1; }));
 }
 
 bool Network::replay() {

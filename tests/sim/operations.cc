@@ -59,20 +59,18 @@ void Operations::fail_over() {
 }
 void Operations::revert() {
   Host& host = world_.replica();
-  host.call([&](core::CallId call) -> core::Event {
-    return core::RevertCall{call, facts(host)};
-  });
+  host.call([&](core::CallId call) -> core::Event { return core::RevertCall{call, facts(host)}; });
 }
 void Operations::ask_state(Host& host, uint16_t requested) {
-  host.call([&](core::CallId call) -> core::Event {
-    return core::StateCall{call, facts(host), requested};
-  });
+  host.call([&](core::CallId call) -> core::Event { return core::StateCall{call, facts(host), requested}; });
 }
 void Operations::resync(bool later) {
   Host& host = world_.primary();
   host.call([&](core::CallId call) -> core::Event {
     core::ResyncCall resync{call, facts(host), {}};
-    if (later) resync.start = host.clock.now().wall + Duration::seconds(static_cast<int64_t>(world_.random.below(600)));
+    if (later)
+      resync.start =
+          host.clock.now().wall + Duration::seconds(static_cast<int64_t>(world_.random.below(600)));
     return resync;
   });
 }
@@ -83,9 +81,7 @@ void Operations::make_point() {
   });
 }
 void Operations::power(Host& host, bool on) {
-  host.call([&](core::CallId call) -> core::Event {
-    return core::PowerCall{call, facts(host), on};
-  });
+  host.call([&](core::CallId call) -> core::Event { return core::PowerCall{call, facts(host), on}; });
 }
 
 void Operations::start_at_once(Host& host) {
@@ -146,7 +142,8 @@ void Operations::act() {
   }
 }
 
-// What each host says is to be done, in its own words; and what anybody does: a VM that should run is started.
+// What each host says is to be done, in its own words; and what anybody does: a VM that should run is
+// started.
 void Operations::obey() {
   enable();
   for (const auto& host : world_.hosts) {
@@ -167,7 +164,8 @@ void Operations::obey() {
       if (host->hypervisor.vm.power != core::VmPower::off) power(*host, false);
       revert();
     }
-    if (state.phase == core::Phase::halted && health.next.empty()) world_.oracle.violate("a halted relationship names what to do", health.cause);
+    if (state.phase == core::Phase::halted && health.next.empty())
+      world_.oracle.violate("a halted relationship names what to do", health.cause);
   }
 }
 

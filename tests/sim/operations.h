@@ -1,5 +1,5 @@
-// The operator: enables replication, asks for whatever can be asked for at any time, and in the end does what the
-// product says is to be done.
+// The operator: enables replication, asks for whatever can be asked for at any time, and in the end does what
+// the product says is to be done.
 #pragma once
 
 #include "core/event.h"

@@ -20,7 +20,8 @@ std::optional<ManifestOnDisk> parse_manifest(const Bytes* bytes) {
   manifest.chain = json["chain"].size();
   manifest.set_aside = json["set_aside"].size();
   for (const auto& point : json["points"])
-    manifest.points.push_back({point["id"], manifest.generation, point["sequence"], point["keep"], point["cut_us"]});
+    manifest.points.push_back(
+        {point["id"], manifest.generation, point["sequence"], point["keep"], point["cut_us"]});
   if (!json["failover"].is_null())
     manifest.failover = ManifestOnDisk::Failover{json["failover"]["generation"], json["failover"]["complete"],
                                                  json["failover"]["point"]};
@@ -61,8 +62,8 @@ void Oracle::cut(const std::string& checkpoint, const Contents& contents, Wall a
     violate("a sequence is never used twice", checkpoint + " was cut before");
 }
 
-// The checkpoint that continues what the replica durably holds goes only when the engine has said that both sides
-// must be compared.
+// The checkpoint that continues what the replica durably holds goes only when the engine has said that both
+// sides must be compared.
 void Oracle::retired(const std::string& checkpoint, bool broken) {
   const core::State& engine = world_.primary().engine();
   if (world_.faults.flipped()) return;  // what is durable cannot be told
@@ -79,7 +80,8 @@ void Oracle::hold_lifted(int host) {
   const auto held = manifest(true);
   if (!held) return;
   if (!held->failover || !held->failover->complete)
-    violate("the replica's hold is lifted only after its failover is durable", "the manifest has no complete failover");
+    violate("the replica's hold is lifted only after its failover is durable",
+            "the manifest has no complete failover");
   else if (held->failover->generation <= held->generation)
     violate("the generation is raised before the hold is lifted",
             "failover " + number(held->failover->generation) + " of generation " + number(held->generation));
@@ -111,7 +113,8 @@ void Oracle::at_rest() {
   if (vm.job && !vm.job->foreign) violate("no backup job stays open", "one does, at rest");
   for (const Vm::Checkpoint& checkpoint : vm.checkpoints)
     if (checkpoint.name != engine.base_checkpoint)
-      violate("no checkpoint is left behind", checkpoint.name + ", at rest with base " + engine.base_checkpoint);
+      violate("no checkpoint is left behind",
+              checkpoint.name + ", at rest with base " + engine.base_checkpoint);
   if (!vm.changed_while_off.empty()) violate("what was written while the VM was off is covered", "it is not");
   if (vm.held) violate("a primary is held only after a failover", "it is held, at rest");
 }
@@ -131,8 +134,9 @@ void Oracle::check_replica() {
   seen_ = manifest();
   if (!seen_) return;
   if (before && before->failover && seen_->failover && before->newest() != seen_->newest())
-    violate("nothing flows between generations",
-            "point " + number(seen_->newest()) + " was published during failover " + number(seen_->failover->generation));
+    violate("nothing flows between generations", "point " + number(seen_->newest()) +
+                                                     " was published during failover " +
+                                                     number(seen_->failover->generation));
   if (before && before->set_aside > seen_->set_aside) world_.watch.saw(Rare::set_aside_dropped);
   check_bounds(*seen_);
   for (const PointOnDisk& point : seen_->points) check_point(point, false);
@@ -166,7 +170,8 @@ void Oracle::check_bounds(const ManifestOnDisk& manifest) {
     if (manifest.points[i].keep == 0) violate("only the newest point is listed without a reason", number(i));
   }
   if (manifest.chain > 32) violate("a chain has at most 32 files", number(manifest.chain));
-  if (hourly > world_.settings.recovery_history) violate("hourly points are as many as asked for", number(hourly));
+  if (hourly > world_.settings.recovery_history)
+    violate("hourly points are as many as asked for", number(hourly));
   if (on_demand > 4) violate("at most four points on demand are kept", number(on_demand));
 }
 
@@ -175,13 +180,15 @@ void Oracle::check_point(const PointOnDisk& point, bool wholly) {
   const auto cut = cuts_.find(point.sequence);
   if (cut == cuts_.end()) return violate("a listed point was cut", "point " + number(point.sequence));
   if (cut->second.at.us != point.cut_us)
-    violate("a listed point has the time of its cut",
-            number(static_cast<uint64_t>(point.cut_us)) + " instead of " + number(static_cast<uint64_t>(cut->second.at.us)));
+    violate("a listed point has the time of its cut", number(static_cast<uint64_t>(point.cut_us)) +
+                                                          " instead of " +
+                                                          number(static_cast<uint64_t>(cut->second.at.us)));
   check_contents(point.sequence, "-" + number(point.generation) + "-" + number(point.sequence), wholly,
                  "a listed point equals the primary at one instant");
 }
 
-void Oracle::check_contents(uint64_t sequence, const std::string& file, bool wholly, const std::string& check) {
+void Oracle::check_contents(uint64_t sequence, const std::string& file, bool wholly,
+                            const std::string& check) {
   const Contents& contents = cuts_.at(sequence).contents;
   for (size_t disk = 0; disk < world_.disks.size(); ++disk) {
     const DiskGeometry& geometry = world_.disks[disk];
@@ -191,8 +198,8 @@ void Oracle::check_contents(uint64_t sequence, const std::string& file, bool who
       const uint64_t length = std::min(kBlock, geometry.size - block * kBlock);
       const BlockFound found = chain.block(block * kBlock, length, want, wholly);
       if (found.good) continue;
-      return violate(check, "point " + number(sequence) + " disk " + geometry.target + " block " + number(block) + ": " +
-                                found.what + ", the primary had " + number(want));
+      return violate(check, "point " + number(sequence) + " disk " + geometry.target + " block " +
+                                number(block) + ": " + found.what + ", the primary had " + number(want));
     }
   }
 }

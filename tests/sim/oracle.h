@@ -1,5 +1,5 @@
-// What has to be true after every step. It reads the simulated disk as whoever has only the files would: its own
-// manifest and qcow2 readers, no code of the product.
+// What has to be true after every step. It reads the simulated disk as whoever has only the files would: its
+// own manifest and qcow2 readers, no code of the product.
 #pragma once
 
 #include <map>
@@ -51,7 +51,7 @@ class Oracle {
   void failover_asked(const Uuid& point) { asked_ = point; }
 
   void after_step();
-  void at_rest();  // the relationship is idle, and nothing is owed
+  void at_rest();             // the relationship is idle, and nothing is owed
   void look_at_everything();  // whatever is remembered as looked at
   void violate(const std::string& check, const std::string& found);
   const std::optional<Violation>& violation() const { return violation_; }

@@ -95,7 +95,8 @@ int report(const Results& all) {
   std::printf("rare branches:");
   for (size_t i = 0; i < kRares; ++i) {
     const auto name = rare_name(static_cast<Rare>(i));
-    std::printf("%s %.*s %llu", i == 0 ? "" : ",", static_cast<int>(name.size()), name.data(), wide(all.rares[i]));
+    std::printf("%s %.*s %llu", i == 0 ? "" : ",", static_cast<int>(name.size()), name.data(),
+                wide(all.rares[i]));
     if (all.rares[i] > 0) ++reached;
   }
   std::printf("\n");
@@ -106,13 +107,16 @@ int report(const Results& all) {
   const auto table = core::transitions();
   for (size_t i = 0; i < table.size(); ++i)
     if (!all.rows[i])
-      std::printf("row not taken: %.*s, if %.*s: %.*s\n", static_cast<int>(core::event_name(table[i].event).size()),
-                  core::event_name(table[i].event).data(), static_cast<int>(table[i].guard_name.size()),
-                  table[i].guard_name.data(), static_cast<int>(table[i].rule_name.size()), table[i].rule_name.data());
+      std::printf(
+          "row not taken: %.*s, if %.*s: %.*s\n", static_cast<int>(core::event_name(table[i].event).size()),
+          core::event_name(table[i].event).data(), static_cast<int>(table[i].guard_name.size()),
+          table[i].guard_name.data(), static_cast<int>(table[i].rule_name.size()), table[i].rule_name.data());
   std::printf("rows of the engine's table: %zu of %zu\n", all.rows.count(), table.size());
   std::printf("trace %016llx\n", wide(all.hash));
-  std::printf("%llu seeds, %llu steps, %llu points checked, %llu faults, %zu of %zu rare branches, %llu violations\n",
-              wide(all.seeds), wide(all.steps), wide(all.points), wide(faults), reached, kRares, wide(all.violations));
+  std::printf(
+      "%llu seeds, %llu steps, %llu points checked, %llu faults, %zu of %zu rare branches, %llu violations\n",
+      wide(all.seeds), wide(all.steps), wide(all.points), wide(faults), reached, kRares,
+      wide(all.violations));
   const bool all_reached = reached == kRares || all.seeds < kSeedsThatReachAll;
   return all.violations == 0 && all_reached ? 0 : 1;
 }
@@ -121,7 +125,8 @@ int report(const Results& all) {
 
 int run(const Plan& plan) {
   const uint64_t jobs = plan.jobs != 0 ? plan.jobs : std::max(1U, std::thread::hardware_concurrency());
-  void* shared = mmap(nullptr, sizeof(Results) * jobs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* shared =
+      mmap(nullptr, sizeof(Results) * jobs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   US_ASSERT(shared != MAP_FAILED);
   auto* results = static_cast<Results*>(shared);
   std::vector<pid_t> children;
@@ -133,7 +138,8 @@ int run(const Plan& plan) {
     if (child == 0) {
       for (uint64_t i = job; i < plan.seeds; i += jobs) {
         const auto ended = [&] {
-          return std::any_of(results, results + jobs, [&](const Results& each) { return each.first_bad < plan.first + i; });
+          return std::any_of(results, results + jobs,
+                             [&](const Results& each) { return each.first_bad < plan.first + i; });
         };
         if (plan.until_first && ended()) break;
         one_seed(plan.first + i, results[job]);

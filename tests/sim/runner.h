@@ -12,8 +12,8 @@ struct Plan {
   bool until_first = false;  // a violation ends it
 };
 
-int run(const Plan& plan);   // exit status
-int tell(uint64_t seed);     // with its trace
+int run(const Plan& plan);  // exit status
+int tell(uint64_t seed);    // with its trace
 inline constexpr uint64_t kSeedsThatReachAll = 10'000;
 
 }  // namespace understudy::sim

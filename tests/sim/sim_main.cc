@@ -22,7 +22,8 @@ int usage() {
 int main(int argc, char** argv) {
   using namespace understudy;
   setenv("TZ", "UTC", 1);
-  set_log(static_cast<LogLevel>(static_cast<int>(LogLevel::error) + 1), false);  // what it would say is expected here
+  set_log(static_cast<LogLevel>(static_cast<int>(LogLevel::error) + 1),
+          false);  // what it would say is expected here
   sim::Plan plan;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];

@@ -24,8 +24,8 @@ void Trace::note(std::string_view what, int host, uint64_t value) {
   add(static_cast<uint64_t>(fibers_.now().us));
   if (!print_) return;
   const char* const names[] = {"hosta ", "hostb "};
-  print(fibers_.now(), (host < 0 ? "" : names[host]) + std::string(what) +
-                           (value != 0 ? " " + std::to_string(value) : ""));
+  print(fibers_.now(),
+        (host < 0 ? "" : names[host]) + std::string(what) + (value != 0 ? " " + std::to_string(value) : ""));
 }
 
 void Trace::step(const Host& host, std::string_view event, const core::State& before) {
@@ -43,7 +43,8 @@ void Trace::step(const Host& host, std::string_view event, const core::State& be
   if (after.cause && after.cause != before.cause) line += "  [" + after.cause->message() + "]";
   for (const Job& job : after.jobs) {
     const Job* was = core::find_job(before, job.id);
-    if (job.error && (was == nullptr || !was->error)) line += "  [" + job.title + ": " + job.error->message() + "]";
+    if (job.error && (was == nullptr || !was->error))
+      line += "  [" + job.title + ": " + job.error->message() + "]";
   }
   print(fibers_.now(), line);
 }

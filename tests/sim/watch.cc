@@ -18,28 +18,19 @@ struct Meaning {
   Rare rare;
 };
 constexpr Meaning kRules[] = {
-    {"end_stale_job", Rare::stale_job},
-    {"lose_changed_disks", Rare::disks_changed},
-    {"lose_sequence", Rare::sequence_lost},
-    {"compare_with_what_is_there", Rare::compares_with_another},
-    {"back_off_foreign_job", Rare::foreign_job},
-    {"protect_guest", Rare::guest_protected},
-    {"halt_failed_over", Rare::primary_halted},
-    {"lift_own_hold", Rare::primary_released},
-    {"back_off_failover", Rare::primary_waits},
-    {"point_lost", Rare::point_lost},
-    {"failover_failed", Rare::failover_undone},
-    {"failover_unknown", Rare::failover_unknown},
-    {"release_failed", Rare::release_failed},
-    {"revert_failed", Rare::revert_failed},
-    {"revert_unknown", Rare::revert_unknown},
-    {"answer_prepared", Rare::prepared_twice},
-    {"receive_failed", Rare::receive_failed},
-    {"settle_failed", Rare::settle_failed},
+    {"end_stale_job", Rare::stale_job},          {"lose_changed_disks", Rare::disks_changed},
+    {"lose_sequence", Rare::sequence_lost},      {"compare_with_what_is_there", Rare::compares_with_another},
+    {"back_off_foreign_job", Rare::foreign_job}, {"protect_guest", Rare::guest_protected},
+    {"halt_failed_over", Rare::primary_halted},  {"lift_own_hold", Rare::primary_released},
+    {"back_off_failover", Rare::primary_waits},  {"point_lost", Rare::point_lost},
+    {"failover_failed", Rare::failover_undone},  {"failover_unknown", Rare::failover_unknown},
+    {"release_failed", Rare::release_failed},    {"revert_failed", Rare::revert_failed},
+    {"revert_unknown", Rare::revert_unknown},    {"answer_prepared", Rare::prepared_twice},
+    {"receive_failed", Rare::receive_failed},    {"settle_failed", Rare::settle_failed},
 };
 constexpr Meaning kStarts[] = {
-    {"fail_over_again", Rare::failover_resumed},   {"release", Rare::release_resumed},
-    {"revert_again", Rare::revert_resumed},        {"prepare_replica_again", Rare::prepare_resumed},
+    {"fail_over_again", Rare::failover_resumed}, {"release", Rare::release_resumed},
+    {"revert_again", Rare::revert_resumed},      {"prepare_replica_again", Rare::prepare_resumed},
     {"prepare_peer", Rare::create_resumed},
 };
 
@@ -71,8 +62,7 @@ void Watch::stepped(const Host& host, const core::State& before, const core::Eve
     replica(before, event, after);
 }
 
-void Watch::primary(const core::State& before, const core::Event& event,
-                    const core::Engine& after) {
+void Watch::primary(const core::State& before, const core::Event& event, const core::Engine& after) {
   const std::string_view rule = after.row()->rule_name;
   const std::string_view guard = after.row()->guard_name;
   const core::State& now = after.state();
@@ -87,7 +77,8 @@ void Watch::primary(const core::State& before, const core::Event& event,
   }
   if (rule == "restart_first_copy") saw(guard == "passes_lost" ? Rare::passes_lost : Rare::copy_lost);
   if (rule == "lose_base")
-    saw(now.cause && now.cause->message().find("is gone") != std::string::npos ? Rare::base_gone : Rare::base_broken);
+    saw(now.cause && now.cause->message().find("is gone") != std::string::npos ? Rare::base_gone
+                                                                               : Rare::base_broken);
   if (rule == "cancel_resync" && before.phase == core::Phase::sending) saw(Rare::resync_cancelled);
   if (rule == "suspend" && before.phase == core::Phase::sending) saw(Rare::paused_in_transfer);
   if (rule == "suspend" && before.phase == core::Phase::cutting) saw(Rare::paused_in_cut);
@@ -99,8 +90,7 @@ void Watch::primary(const core::State& before, const core::Event& event,
   }
 }
 
-void Watch::replica(const core::State& before, const core::Event& event,
-                    const core::Engine& after) {
+void Watch::replica(const core::State& before, const core::Event& event, const core::Engine& after) {
   const std::string_view rule = after.row()->rule_name;
   if (rule == "note_end_and_stop") {
     if (std::holds_alternative<core::Merged>(event)) saw(Rare::failover_ends_merge);
@@ -108,7 +98,8 @@ void Watch::replica(const core::State& before, const core::Event& event,
     if (std::holds_alternative<core::StagingOpened>(event)) saw(Rare::failover_after_begin);
   }
   if (const auto* stopped = std::get_if<core::Stopped>(&event))
-    if (rule == "fail_over" && after.state().failover->point != stopped->points.back().id) saw(Rare::failover_to_old);
+    if (rule == "fail_over" && after.state().failover->point != stopped->points.back().id)
+      saw(Rare::failover_to_old);
   if (const auto* call = std::get_if<core::FailoverCall>(&event); call != nullptr && rule == "begin_failover")
     world_.oracle.failover_asked(call->point.value_or(Uuid()));
   if (rule == "refuse_begin_busy" || (rule == "refuse_finish" && after.row()->guard_name == "staging_busy"))
@@ -116,7 +107,8 @@ void Watch::replica(const core::State& before, const core::Event& event,
   if (rule == "refuse_begin" && before.failover) saw(Rare::old_generation);
   if (rule == "publish_failed") {
     const auto& point = std::get<core::Published>(event).point;
-    if (!point) saw(point.error().code() == ErrorCode::no_space ? Rare::publish_without_space : Rare::publish_failed);
+    if (!point)
+      saw(point.error().code() == ErrorCode::no_space ? Rare::publish_without_space : Rare::publish_failed);
   }
   if (rule == "published" && std::get<core::Published>(event).point->lineage == before.lineage)
     saw(Rare::finish_repeated);

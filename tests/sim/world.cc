@@ -76,7 +76,8 @@ void World::draw_vm() {
   settings.auto_resynchronize_enabled = random.one_in(2);
   settings.auto_resynchronize_start = settings.auto_resynchronize_end = 0;
   for (const DiskGeometry& disk : disks) settings.included_disks.push_back(disk.target);
-  ends_ = fibers.now() + Duration::seconds(settings.replication_interval) * static_cast<int64_t>(random.between(4, 14));
+  ends_ = fibers.now() +
+          Duration::seconds(settings.replication_interval) * static_cast<int64_t>(random.between(4, 14));
 }
 
 // --- one step ---
@@ -166,7 +167,8 @@ bool World::run() {
 void World::look_with_product() {
   const auto store = replica().store();
   const std::string settings_text = "seed " + std::to_string(seed);
-  if (store == nullptr || !store->set_settings(settings_text)) return oracle.violate("a store at rest is usable", "not");
+  if (store == nullptr || !store->set_settings(settings_text))
+    return oracle.violate("a store at rest is usable", "not");
   for (const RecoveryPoint& point : store->points()) {
     const auto view = store->view(point.id);
     const auto chains = store->chains(point.id);
@@ -185,9 +187,9 @@ void World::look_with_product() {
 
 bool World::normal() {
   const core::State& state = primary().engine();
-  return primary().up() && replica().up() && state.phase >= core::Phase::idle && state.phase <= core::Phase::settling &&
-         state.first_copy_done() && !state.cause && !state.suspended && !state.resync &&
-         replica().phase() == core::Phase::standby;
+  return primary().up() && replica().up() && state.phase >= core::Phase::idle &&
+         state.phase <= core::Phase::settling && state.first_copy_done() && !state.cause &&
+         !state.suspended && !state.resync && replica().phase() == core::Phase::standby;
 }
 
 bool World::come_to_rest() {
@@ -213,7 +215,8 @@ bool World::come_to_rest() {
   };
   oracle.violate("once faults stop, the relationship comes to rest",
                  words(primary()) + "; " + words(replica()) + "; newest durable point " +
-                     std::to_string(oracle.newest_durable()) + ", wanted above " + std::to_string(last_sequence));
+                     std::to_string(oracle.newest_durable()) + ", wanted above " +
+                     std::to_string(last_sequence));
   return false;
 }
 

@@ -7,8 +7,8 @@
 #include "host.h"
 #include "operations.h"
 #include "oracle.h"
-#include "transfer/throttle.h"
 #include "trace.h"
+#include "transfer/throttle.h"
 #include "watch.h"
 
 namespace understudy::sim {
@@ -34,10 +34,10 @@ class World {
   std::vector<DiskGeometry> disks;
   ReplicationSettings settings;
   uint32_t granule = 4096;
-  uint64_t cursor_every = 0;  // bytes of a transfer
+  uint64_t cursor_every = 0;                     // bytes of a transfer
   std::shared_ptr<transfer::Throttle> throttle;  // of the primary's link; may be null
-  uint64_t slowness = 1;      // of work: milliseconds, or seconds
-  uint64_t haste = 0;         // of the operator: acts after one step in so many; 0: at times only
+  uint64_t slowness = 1;                         // of work: milliseconds, or seconds
+  uint64_t haste = 0;  // of the operator: acts after one step in so many; 0: at times only
   Oracle oracle;
   Watch watch;
   Operations operations;

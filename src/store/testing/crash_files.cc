@@ -30,7 +30,8 @@ class CrashFiles::MemoryFile final : public File {
   Status write_at(uint64_t offset, ByteView from) override {
     if (offset + from.size() > kMostFile) return fail(ErrorCode::no_space, path_ + " grows too large");
     if (const Status going = step(Operation::write); !going) {
-      if (!owner_.dead_ && life_ == owner_.life_) put(offset, from.first(std::min(owner_.verdict_.done, from.size())));
+      if (!owner_.dead_ && life_ == owner_.life_)
+        put(offset, from.first(std::min(owner_.verdict_.done, from.size())));
       return going;
     }
     put(offset, from);
@@ -51,7 +52,8 @@ class CrashFiles::MemoryFile final : public File {
   }
   Status punch(uint64_t offset, uint64_t length) override {
     US_CHECK(step(Operation::write));
-    if (offset < inode_->now.size()) put(offset, Bytes(std::min<uint64_t>(length, inode_->now.size() - offset)));
+    if (offset < inode_->now.size())
+      put(offset, Bytes(std::min<uint64_t>(length, inode_->now.size() - offset)));
     return owner_.end();
   }
   Status sync() override {
@@ -283,9 +285,11 @@ void CrashFiles::put(const std::string& path, const std::string& content) {
   changed(path);
 }
 
-void CrashFiles::replace_all(const std::string& directory, const std::map<std::string, std::string>& contents) {
+void CrashFiles::replace_all(const std::string& directory,
+                             const std::map<std::string, std::string>& contents) {
   sync_all();
-  std::erase_if(now_, [&](const auto& entry) { return entry.second && entry.first.starts_with(directory + "/"); });
+  std::erase_if(now_,
+                [&](const auto& entry) { return entry.second && entry.first.starts_with(directory + "/"); });
   durable_ = now_;
   for (const auto& [path, content] : contents) put(path, content);
 }

@@ -19,8 +19,8 @@ namespace understudy::store {
 class CrashFiles final : public Files {
  public:
   enum class Operation : uint8_t { look, read, write, resize, sync, name, sync_names };
-  // What is to become of an operation. An error may come instead of the effect or after it; of a write that is
-  // refused, the first `done` bytes are there. What a failed sync was to make durable never will be.
+  // What is to become of an operation. An error may come instead of the effect or after it; of a write that
+  // is refused, the first `done` bytes are there. What a failed sync was to make durable never will be.
   struct Verdict {
     std::optional<Error> error{};
     bool after = false;
