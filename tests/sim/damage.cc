@@ -143,12 +143,12 @@ void Faults::lose_database() {
 
 void Faults::rebuild() {
   Host& host = world_.replica();
-  rebuild_owed_ = false;
   const bool on = std::exchange(on_, false);
   const bool was_dead = std::exchange(host.dead, false);  // a command reads the disk, not the daemon
   const auto manifest = store::load_manifest(host.files, store::Layout(world_.directory()));
   host.dead = was_dead;
   on_ = on;
+  rebuild_owed_ = !manifest;  // it is damaged at this moment
   if (!manifest) return;
   core::FoundReplica found;
   found.vm = manifest->identity.vm;
@@ -185,6 +185,7 @@ void Faults::restore_folder() {
   if (folder_.empty() || world_.random.one_in(3)) return keep_folder();
   count(Fault::folder_restored, 1);
   host.kill(Death::daemon);
+  world_.oracle.rolled_back();
   host.files.replace_all(world_.directory(), folder_);
   folder_.clear();
 }

@@ -69,6 +69,7 @@ void Oracle::retired(const std::string& checkpoint, bool broken) {
   if (world_.faults.flipped()) return;  // what is durable cannot be told
   if (broken || engine.resync || engine.phase == core::Phase::halted) return;
   const uint64_t held = newest_durable();
+  if (held < acknowledged_) return;
   if (held != 0 && held == sequence_of(checkpoint))
     violate("a checkpoint is retired only after the durable acknowledgement of what follows it",
             checkpoint + " is deleted, and the newest durable point of the replica is " + number(held) +
@@ -88,6 +89,7 @@ void Oracle::hold_lifted(int host) {
 }
 
 void Oracle::started(int host) {
+  if (world_.faults.flipped()) return;
   const auto held = manifest();
   const bool other_runs = world_.hosts[static_cast<size_t>(1 - host)]->hypervisor.runs();
   if (host == 1 && (!held || !held->failover || !held->failover->complete))

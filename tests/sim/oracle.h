@@ -2,6 +2,7 @@
 // own manifest and qcow2 readers, no code of the product.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -50,6 +51,9 @@ class Oracle {
   // An operator's failover was accepted, to this point; nil: to the newest.
   void failover_asked(const Uuid& point) { asked_ = point; }
 
+  // The replica's folder is replaced by an older copy: what was acknowledged is gone.
+  void rolled_back() { acknowledged_ = std::max(acknowledged_, newest_durable()); }
+
   void after_step();
   void at_rest();             // the relationship is idle, and nothing is owed
   void look_at_everything();  // whatever is remembered as looked at
@@ -83,6 +87,7 @@ class Oracle {
   std::map<uint64_t, Cut> cuts_;  // by sequence; the primary's generation is 1
   std::optional<Violation> violation_;
   Uuid asked_;
+  uint64_t acknowledged_ = 0;  // before a roll-back
   uint64_t seen_changes_ = UINT64_MAX;
   std::optional<ManifestOnDisk> seen_;
 };
