@@ -255,13 +255,13 @@ int main(int argc, char** argv) {
   words.resize(std::max<size_t>(words.size(), 6));
   LibvirtHypervisor h(config);
   h.on_event([](const Uuid& vm, core::VmEvent event) {
-    std::cout << "event " << vm.lower() << " " << event_name(event) << std::endl;
+    std::osyncstream(std::cout) << "event " << vm.lower() << " " << event_name(event) << std::endl;
   });
   const Answer answer = run(h, words);
+  std::osyncstream out(std::cout);  // events come on a thread of libvirt: lines stay whole
   if (answer)
-    std::cout << *answer << std::endl;
+    out << *answer << std::endl;
   else
-    std::cout << "error " << error_info(answer.error().code()).name << ": " << answer.error().text()
-              << std::endl;
+    out << "error " << error_info(answer.error().code()).name << ": " << answer.error().text() << std::endl;
   return answer ? 0 : 1;
 }

@@ -30,6 +30,7 @@ def points_in_source():
 class Life:
     def __init__(self, site):
         self.site, self.held, self.copies = site, {}, {}
+        self.guest_runs = False  # what is cut then is not known to the test
         self._number = itertools.count(1)
         self.vm = site.a.define_guest(VM, disks=("24M", "24M"), cmdline="us=10000 churn=all", start=True)
         site.a.console(VM).wait_for(r"^READY", 120)
@@ -95,6 +96,7 @@ class Life:
 
     def freeze(self):
         self.site.a.virsh("suspend", VM)
+        self.guest_runs = False
         own = next(self._number)
         self.copies = {target: f"{EXPORTS}/{VM}-{target}-{own}.raw" for target in DISKS}
         for target, disk in self.site.a.disk_paths(VM).items():
@@ -106,7 +108,8 @@ class Life:
 
     def note(self):
         """New points hold what was read last; what no listed point needs is forgotten."""
-        self.held = {p["sequence"]: self.held.get(p["sequence"], self.copies) for p in self.points()}
+        new = {} if self.guest_runs else self.copies
+        self.held = {p["sequence"]: self.held.get(p["sequence"], new) for p in self.points()}
         needed = {copy for copies in [*self.held.values(), self.copies] for copy in copies.values()}
         for file in self.site.a.path(EXPORTS).glob(f"{VM}-*-*.raw"):
             if f"{EXPORTS}/{file.name}" not in needed:
@@ -291,8 +294,16 @@ class Frozen(OnDemand):
     only = "hypervisor.frozen"
 
     def act(self, life):
+        life.guest_runs = True
         life.site.a.virsh("resume", VM, check=False)
         return life.command("A", "point", "create", VM, "--application-consistent")
+
+    def after(self, life):
+        if life.guest_runs:
+            life.stop_primary()
+            life.freeze()
+            life.a().start()
+        super().after(life)
 
     def while_dead(self, life):
         super().while_dead(life)

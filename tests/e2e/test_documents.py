@@ -15,6 +15,7 @@ ELSEWHERE = {
     r"^(UNDERSTUDY_\w+=\S+ )?tests/bench/": "measurements take a quiet machine and minutes",
     r"^qemu-img (info --backing-chain|check|create -f qcow2 -b) ": "test_main_path.py does it to a replica whose daemon is dead",
     r"^understudy store check ": "test_store.py does it to a replica whose daemon is dead",
+    r"^tools/coverage ": "a build of its own, minutes",
     r"^systemctl |^apt-get |^git ": "of the system; there is no systemd in a test host",
     r"^(/usr/bin/)?python3 -m pytest": "runs this test",
 }

@@ -83,6 +83,7 @@ class Host:
         self._outer = None
         self._boots = 0
         self._network = False
+        self.small = set()  # folders that are file systems of their own inside
         self.uri = f"qemu+unix:///system?socket={self.path('/run/libvirt/libvirt-sock')}"
 
     # ---- files ----
@@ -90,6 +91,8 @@ class Host:
     def path(self, inside):
         """Where a file of the host (as the host names it) is for the lab process."""
         inside = os.path.normpath(str(inside))
+        if any(inside == folder or inside.startswith(folder + "/") for folder in self.small):
+            return Path(f"/proc/{self.init_pid}/root{inside}")
         for folder in [*OWN, "/run"]:
             if inside == folder or inside.startswith(folder + "/"):
                 return Path(str(self.root) + inside)
@@ -98,6 +101,16 @@ class Host:
             if inside.startswith(folder + "/") and upper.exists():
                 return upper
         return Path(inside)
+
+    def mount_small(self, folder, size):
+        """A file system of its own, of that size ("192m"), at a folder that is made."""
+        self.run(["mkdir", "-p", "-m", "0711", folder])
+        self.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0711", "small", folder])
+        self.small.add(folder)
+
+    def unmount_small(self, folder):
+        self.run(["umount", "--lazy", folder])
+        self.small.discard(folder)
 
     # ---- power ----
 
