@@ -12,6 +12,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <syncstream>
 
 #include "hypervisor/definition.h"
 #include "hypervisor/libvirt_hypervisor.h"
