@@ -180,6 +180,8 @@ class Life:
         if died:
             phase.while_dead(self)
             daemon.start()
+        else:
+            daemon.restart()  # or it would die of it later
         outcome = "by itself"
         until(lambda: phase.done(self) or phase.lost(self), 60,
               lambda: f"recovered from {phase.name}: {self.where()}")

@@ -1,0 +1,135 @@
+"""A failover while older data is being merged: the merge gives way, the point is what it was, and merges go on later.
+
+What makes the merge long is a disk that is slow for the one file it writes; strace(1) holds those writes up.
+"""
+import contextlib
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from compare import EXPORTS, assert_replica_holds, read_now
+from sites import until
+from wsman import Ref, vm_ref
+
+VM = "merging"
+DISKS = ("vda", "vdb")
+CELLS = 400          # of 64 KiB: the merge copies 25 MiB, 1 MiB with each write
+HELD_UP = 250_000    # µs, each write
+PREEMPTED_WITHIN = 4  # writes: a second of this disk
+
+
+@pytest.fixture(scope="module")
+def vm(site):
+    vm = site.a.define_guest(VM, cmdline="us=20000", start=True)
+    site.a.console(VM).wait_for(r"^READY", 120)
+    site.enable(VM)
+    site.wait_point(vm)
+    site.wait_settled(vm)
+    yield vm
+    for host in (site.a, site.b):
+        host.virsh("destroy", VM, check=False)
+
+
+@contextlib.contextmanager
+def slow_file(site, path):
+    """Every write of B's daemon to this file takes long. Yields a function: how many there were."""
+    log, status = site.b.path("/run/slow-file"), Path(f"/proc/{site.daemon('B').pid}/status")
+    log.write_text("")
+    inside = re.search(r"^NSpid:.*\s(\d+)$", status.read_text(), re.MULTILINE).group(1)
+    tracer = site.b.popen(["strace", "-f", "-q", "-p", inside, "-P", path, "-e", "trace=pwrite64", "-o", "/run/slow-file",
+                           "-e", f"inject=pwrite64:delay_enter={HELD_UP}"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    with tracer:
+        try:
+            until(lambda: tracer.poll() is not None or "TracerPid:\t0\n" not in status.read_text(), 20, "strace looks on")
+            assert tracer.poll() is None, tracer.stderr.read()
+            yield lambda: len(re.findall(r"pwrite64\(", log.read_text()))
+        finally:
+            tracer.send_signal(signal.SIGINT)  # it lets go of the daemon
+
+
+def merges_are_done(site, vm):
+    """A file for each listed point and for what is set aside, and at most one below them."""
+    m = site.manifest(vm)
+    kept = {p["sequence"] for p in m["points"]} | {s["on"]["sequence"] for s in m["set_aside"]}
+    return len(m["chain"]) <= len(kept) + 1
+
+
+def cut(site, vm, cells=0):
+    """One more point, of a guest that is suspended; its content as the primary has it."""
+    site.daemon("A").stop()
+    before = site.points(vm)[-1]["sequence"]
+    if cells:
+        site.a.virsh("resume", VM)
+        console = site.a.console(VM, from_start=False)
+        site.a.vmctl(VM, "fill", cells)
+        console.wait_for(rf"^DONE fill {cells}", 120)
+        site.a.virsh("suspend", VM)
+    copies = {}
+    for target, copy in read_now(site.a, VM, DISKS).items():
+        copies[target] = copy.replace(".raw", f"-{before + 1}.raw")
+        site.a.run(["mv", copy, copies[target]])
+    site.daemon("A").start()
+    until(lambda: site.points(vm)[-1]["sequence"] > before, 60, "the point is listed")
+    site.wait_settled(vm)
+    return site.points(vm)[-1], copies
+
+
+def merging_chain(site, vm, keep_a_point):
+    """A chain whose next point begins a long merge. Returns the file it writes and the point that is kept, with its content."""
+    site.a.virsh("suspend", VM)
+    kept = None
+    site.daemon("A").restart()
+    site.wait_settled(vm)
+    if keep_a_point:
+        content = {target: copy.replace(".raw", "-kept.raw") for target, copy in read_now(site.a, VM, DISKS).items()}
+        for target in DISKS:
+            site.a.run(["mv", f"{EXPORTS}/{VM}-{target}.raw", content[target]])
+        site.cli("A", "point", "create", VM)
+        kept = site.points(vm)[-1], content
+        cut(site, vm)  # a file above it that no point will end in
+    until(lambda: merges_are_done(site, vm), 60, lambda: f"earlier merges are done: {site.manifest(vm)['chain']}")
+    below = site.top_image(vm, "vdb")
+    cut(site, vm, CELLS)
+    until(lambda: merges_are_done(site, vm), 60, lambda: f"earlier merges are done: {site.manifest(vm)['chain']}")
+    return below, kept
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["to the latest point", "to an older point"])
+def test_failover_during_a_merge(site, vm, old):
+    below, kept = merging_chain(site, vm, old)
+    client = site.wsman("B")
+    with slow_file(site, below) as writes:
+        newest = cut(site, vm)
+        point, content = kept if old else newest
+        until(lambda: writes() >= 2, 60, "the merge has begun")
+        chain = site.manifest(vm)["chain"]
+        before = writes()
+        reference = Ref("Msvm_VirtualSystemSettingData", InstanceID=f"Microsoft:{point['id'].upper()}") if old else None
+        site.done("B", client.service("InitiateFailover", ComputerSystem=vm_ref(vm), SnapshotSettingData=reference))
+        assert writes() - before <= PREEMPTED_WITHIN
+        assert site.manifest(vm)["chain"] == chain and site.b.path(below).exists(), "the merge was not over"
+    print(f"{before} writes of the merge before the failover, {writes() - before} until it was done, of {CELLS * 64 // 1024}")
+    for target, copy in content.items():
+        active = site.b.path(site.replica(vm)) / f"{target}-active.qcow2"
+        subprocess.run(["qemu-img", "compare", "-q", "-U", "-f", "raw", "-F", "qcow2", site.a.path(copy), active], check=True)
+    serial = site.serial(site.b, VM, from_start=False)
+    site.cli("B", "vm", "start", VM)
+    serial.wait_for(r"^VERIFY OK", 120)
+    site.done("B", client.request_state(vm, 3))
+    assert site.manifest(vm)["chain"] == chain, "nothing is merged under a VM that was failed over"
+
+    site.done("B", client.service("RevertFailover", ComputerSystem=vm_ref(vm)))
+    assert_replica_holds(site, vm, content, point["sequence"])
+    until(lambda: merges_are_done(site, vm), 60, lambda: f"merges are done after the revert: {site.manifest(vm)['chain']}")
+    assert not site.b.path(below).exists() or len(site.manifest(vm)["chain"]) < len(chain)
+    for p, copies in [newest, *([kept] if old else [])]:
+        assert_replica_holds(site, vm, copies, p["sequence"])
+    checked = site.cli("B", "store", "check", site.replica(vm))
+    assert "good" in checked and "damaged" not in checked
+    site.a.virsh("resume", VM)
+    if site.status("A", vm)["Phase"] == "halted":  # it has heard of the failover meanwhile
+        site.cli("A", "resume", VM)
+    site.wait_settled(vm)
