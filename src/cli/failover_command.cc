@@ -69,7 +69,9 @@ Status revert(Session& session, const Arguments& arguments) {
   US_TRY(const auto points, points_of(session.host(), status));
   const auto used = std::ranges::find_if(
       points, [](const cim::Instance& p) { return p.get("FailedOver").boolean().value_or(false); });
-  std::string words = "What '" + name + "' wrote here since its failover";
+  std::string words;
+  if (const auto ran = ran_here(status); !ran.empty()) words = "'" + name + "' " + ran + ".\n";
+  words += "What '" + name + "' wrote here since its failover";
   if (used != points.end()) words += " (to the point " + point_words(*used) + ")";
   words +=
       " is set aside: it is not part of the replica any more, and is kept for 24 hours at most, until "

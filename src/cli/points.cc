@@ -87,6 +87,13 @@ std::string point_words(const cim::Instance& point) {
   return text + ", cut " + time_text(point.get("CutTime"));
 }
 
+std::string ran_here(const cim::Instance& status) {
+  if (status.get("FailoverRanSeconds").null()) return "";
+  return "has run here for " +
+         age_text(Duration::seconds(static_cast<int64_t>(number(status, "FailoverRanSeconds")))) +
+         " since its failover; what it wrote takes up " + bytes_text(number(status, "FailoverBytes"));
+}
+
 std::vector<std::string> set_aside(const cim::Instance& status) {
   const auto* generations = status.get("SetAsideGenerations").array();
   const auto* since = status.get("SetAsideSince").array();

@@ -18,6 +18,9 @@ std::string point_age(const cim::Instance& point);                   // "14 s", 
 std::string point_words(const cim::Instance& point);                 // id, type, why it is kept, cut
 
 // What reverts left behind: "5.0 MiB of generation 4, since ...", oldest first.
+// "has run here for 3 min since its failover; what it wrote takes up 31.2 MiB"; "" when it is not failed
+// over.
+std::string ran_here(const cim::Instance& status);
 std::vector<std::string> set_aside(const cim::Instance& status);
 
 // "10m" (s, m, h, d: so long ago), or ISO 8601: local time, or with an offset. What `point list` prints is

@@ -135,6 +135,7 @@ std::string relationship_text(const Details& d) {
   if (const auto* warnings = s.get("Warnings").array())
     for (const auto& warning : *warnings)
       if (const auto* text = std::get_if<std::string>(&warning)) fields.add("warning", *text);
+  fields.add("failed over", ran_here(s));
   for (const std::string& kept : set_aside(s)) fields.add("set aside", kept);
   fields.add("last error", cell(s, "LastError"));
   return fields.text();

@@ -246,6 +246,42 @@ TEST(Replica, FailoverRaisesTheGenerationBeforeTheHoldIsLifted) {
   EXPECT_TRUE(find<Reply>(d.last)->job);
 }
 
+TEST(Replica, TellsHowLongTheVmRanSinceItsFailover) {
+  Driver d = standby_replica();
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  d.tell(FailedOver{find<FailOver>(d.last)->id, {}});
+  d.tell(Released{find<Release>(d.last)->id, {}});
+  ASSERT_EQ(d.state().phase, Phase::failed_over);
+  const auto ran = [&] { return ran_seconds(*d.state().failover, d.now.wall); };
+  d.tell(HypervisorNews{VmEvent::defined});
+  d.tell(HypervisorNews{VmEvent::stopped});
+  d.pass(Duration::seconds(100));
+  EXPECT_EQ(ran(), 0u) << "it has not run";
+  d.tell(HypervisorNews{VmEvent::started});
+  EXPECT_TRUE(find<Persist>(d.last));
+  d.pass(Duration::seconds(60));
+  EXPECT_EQ(ran(), 60u);
+  d.tell(HypervisorNews{VmEvent::crashed});
+  d.pass(Duration::seconds(100));
+  d.tell(HypervisorNews{VmEvent::started});
+  d.pass(Duration::seconds(7));
+  EXPECT_EQ(ran(), 67u);
+  d.tell(HypervisorNews{VmEvent::stopped});
+  EXPECT_EQ(ran(), 67u);
+}
+
+TEST(Replica, ATransferThatCannotBeginLetsMergesTryAgain) {
+  Driver d = standby_replica();
+  d.tell(BeginAsk{4, "hosta", {{d.state().lineage.set, 1, 2}, 1, TransferKind::delta}, 65536});
+  d.tell(StagingOpened{find<OpenStaging>(d.last)->id, fail(ErrorCode::in_use, "the chain is long")});
+  EXPECT_FALSE(find<BeginReply>(d.last)->cursor);
+  const Merge* merge = find<Merge>(d.last);
+  ASSERT_TRUE(merge) << "nothing else would begin one";
+  d.tell(Merged{merge->id, uint64_t{1}});
+}
+
 TEST(Replica, AFailoverWaitsForTheMergeAndForThePointBeingPublished) {
   Driver d = standby_replica();
   TransferKey key{{d.state().lineage.set, 1, 2}, 1, TransferKind::delta};

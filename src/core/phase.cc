@@ -29,6 +29,12 @@ bool is_replica(Phase phase) {
   return phase >= Phase::preparing;
 }
 
+uint64_t ran_seconds(const Failover& failover, Wall now) {
+  const bool runs = !failover.running_since.never() && failover.running_since < now;
+  return failover.ran_seconds +
+         (runs ? static_cast<uint64_t>((now - failover.running_since).whole_seconds()) : 0);
+}
+
 ReplicationMode mode_of(const State& state) {
   switch (state.phase) {
     case Phase::none:

@@ -201,6 +201,9 @@ void staging_opened(Step& step) {
   const auto& done = step.as<StagingOpened>();
   if (done.id != step.run().staging) return;
   reply_staging_ended(step);
+  // It may be that the chain is too long: a merge that failed, or waited for a view to be closed, is tried
+  // again.
+  if (!done.cursor && step.state().phase == Phase::standby) begin_merge(step);
 }
 
 void publish(Step& step) {
@@ -342,6 +345,22 @@ void release_failed(Step& step) {
   step.set_cause(step.as<Released>().status.error());
   step.persist();
   step.arm(step.next_retry());
+}
+
+void note_run(Step& step) {
+  if (!step.state().failover) return;  // it was found again from what the store knows
+  Failover& f = *step.state().failover;
+  const VmEvent what = step.as<HypervisorNews>().what;
+  const bool runs = !f.running_since.never();
+  if (what == VmEvent::started && !runs) {
+    f.running_since = step.now.wall;
+  } else if ((what == VmEvent::stopped || what == VmEvent::crashed) && runs) {
+    f.ran_seconds = ran_seconds(f, step.now.wall);
+    f.running_since = {};
+  } else {
+    return;
+  }
+  step.persist();
 }
 
 // --- taken back: held first, then what the guest wrote is set aside and the generation given up ---

@@ -168,5 +168,6 @@ void revert_again(Step&);
 void reverted(Step&);
 void revert_failed(Step&);
 void revert_unknown(Step&);
+void note_run(Step&);
 
 }  // namespace understudy::core::rules

@@ -49,6 +49,9 @@ struct Failover {
   Wall cut;                      // of the point
   uint64_t generation = 0;       // the new one
   bool primary_running = false;  // the primary answered and runs its VM when this was asked
+  // How long the VM has run here since, as far as the daemon saw it start and stop.
+  Wall running_since = {};  // never: it is off
+  uint64_t ran_seconds = 0;
 };
 
 struct Times {
@@ -109,6 +112,7 @@ struct State {
   bool copying() const { return !first_copy_done() || (resync && resync->running); }
 };
 
+uint64_t ran_seconds(const Failover& failover, Wall now);  // with what goes on now
 ReplicationMode mode_of(const State& state);
 ReplicationState published_state(const State& state);
 // A job that makes other methods answer 32774; background jobs (105, 106, 108, 116) do not count.

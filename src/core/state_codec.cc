@@ -51,6 +51,8 @@ void fields(JsonFields& f, Failover& failover) {
   f.time("cut", failover.cut);
   f.number("generation", failover.generation);
   f.flag("primary_running", failover.primary_running);
+  f.time("running_since", failover.running_since);
+  f.number("ran_seconds", failover.ran_seconds);
 }
 
 void fields(JsonFields& f, Times& t) {

@@ -197,6 +197,8 @@ constexpr Transition kTable[] = {
   ROW(releasing,    Released,        ok,                   failed_over,  failover_done),
   ROW(releasing,    Released,        always,               releasing,    release_failed),
 
+  ROW(failed_over,  HypervisorNews,  always,               failed_over,  note_run),
+
   // --- replica: the failover is taken back ---
   ROW(reverting,    Started,         always,               reverting,    revert_again),
   ROW(reverting,    TimerDue,        always,               reverting,    revert_again),

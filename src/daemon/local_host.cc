@@ -10,6 +10,17 @@
 
 namespace understudy::daemon {
 
+namespace {
+// QEMU has the files open: only what the file system says of them is asked.
+uint64_t space_of_overlays(const store::ReplicaStore& store) {
+  uint64_t bytes = 0;
+  struct stat at {};
+  for (uint32_t disk = 0; disk < store.identity().disks.size(); ++disk)
+    if (::stat(store.active_path(disk).c_str(), &at) == 0) bytes += static_cast<uint64_t>(at.st_blocks) * 512;
+  return bytes;
+}
+}  // namespace
+
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
   const auto store = parts_.core.performer().replica_store(vm);
   return store ? (*store)->points() : std::vector<RecoveryPoint>();
@@ -36,6 +47,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
       view.points = (*store)->points();
       for (const store::SetAside& aside : (*store)->set_aside())
         view.set_aside.push_back({aside.generation, aside.since, aside.bytes});
+      if ((*store)->failed_over()) view.failover_bytes = space_of_overlays(**store);
     } else {
       view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
     }

@@ -7,6 +7,7 @@ namespace understudy::performer {
 namespace {
 
 constexpr Duration kSetAsideKept = Duration::seconds(24 * 3600);  // a revert may turn out to be wrong
+constexpr uint64_t kRoom = 256 << 20;  // at least, of what reverts set aside, when the disk is full
 
 store::ReplicaIdentity identity_of(const core::PrepareReplica& action, const core::State& state) {
   return {state.vm,     action.definition.name, action.lineage.set,    action.lineage.generation,
@@ -33,6 +34,17 @@ core::ReplicaRequest request_of(const VmDefinition& definition, const store::Rep
 std::string hold_reason(const std::string& name) {
   return "VM '" + name +
          "' is a replica kept by Understudy. It starts only after a failover: understudy failover " + name;
+}
+
+bool disk_is_full(const std::optional<Error>& error) {
+  return error && error->code() == ErrorCode::no_space;
+}
+
+void make_room(store::ReplicaStore& store, const std::string& name) {
+  const auto freed = store.make_room(kRoom);
+  if (freed && *freed == 0) return;
+  log_warning("store", "the disk is full: what was set aside by reverts is dropped, oldest first",
+              {{"vm", name}, {"bytes", freed ? std::to_string(*freed) : freed.error().text()}});
 }
 
 }  // namespace
@@ -134,7 +146,7 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
   const RuntimePtr mine = runtime(state.vm);
   run(
       workers_, state.vm,
-      [this, mine, vm = state.vm, action]() -> core::Event {
+      [this, mine, vm = state.vm, name = state.name, cause = state.cause, action]() -> core::Event {
         const auto store = replica_store(vm);
         if (!store) return core::StagingOpened{action.id, fail(store.error())};
         std::shared_ptr<StagingSink> before;
@@ -143,8 +155,12 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
           before = std::move(mine->sink);
         }
         if (before) before->close();  // a connection that is cut may not have noticed yet
+        if (disk_is_full(cause)) make_room(**store, name);
         auto cursor = (*store)->begin(action.key, action.granule);
-        if (!cursor) return core::StagingOpened{action.id, fail(cursor.error())};
+        if (!cursor) {
+          if (disk_is_full(cursor.error())) make_room(**store, name);  // the next try finds it
+          return core::StagingOpened{action.id, fail(cursor.error())};
+        }
         const std::lock_guard lock(mine->mutex);
         mine->sink = std::make_shared<StagingSink>(
             *store, [this, vm](const Error& error) { post_(vm, core::ReceiveFailed{error}); });

@@ -28,6 +28,7 @@ struct VmView {
   core::Health health;
   std::vector<RecoveryPoint> points;    // oldest first
   std::vector<SetAsideView> set_aside;  // oldest first
+  uint64_t failover_bytes = 0;          // what the overlays of a failover take up
 };
 
 // A method that was accepted: done (no job), or the job's id (ReturnValue 4096).

@@ -255,6 +255,9 @@ void status(Host& host, const VmView& view, Instances& out) {
     i.set("Generation", s.lineage.generation).set("Sequence", s.lineage.sequence);
     i.set("Warnings", array_of(s.warnings));
     set_aside(i, view.set_aside);
+    if (failed_over_type(s) != PointType::none)
+      i.set("FailoverRanSeconds", core::ran_seconds(*s.failover, host.now()))
+          .set("FailoverBytes", view.failover_bytes);
   }
   for (const Job& job : s.jobs)
     if (job.type == JobType::send_initial && !job.finished() && job.bytes_total > 0)

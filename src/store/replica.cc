@@ -280,12 +280,22 @@ Status Replica::room_for(size_t more) const {
                                      " files, which are to be merged first");
 }
 
+// What reverts set aside keeps files of the chain. The oldest goes when the chain has no room for what comes,
+// and nothing that a merge could take: merges follow.
+Status Replica::shorten_chain() {
+  const Manifest& m = held_.manifest;
+  while (m.chain.size() + 2 > limits::kMostChainDepth && !m.set_aside.empty() && !due())
+    US_CHECK(drop_oldest_reverted());
+  return {};
+}
+
 Result<Cursor> Replica::begin(const TransferKey& key, uint32_t granule) {
   const Lock staging_lock(staging_mutex_);
   std::optional<ChainLink> below;
   {
     const Lock lock(mutex_);
     US_CHECK(settle());
+    US_CHECK(shorten_chain());
     US_CHECK(check_key(key, granule));
     if (!held_.manifest.chain.empty()) below = held_.manifest.chain.back();
   }

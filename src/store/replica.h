@@ -7,6 +7,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <set>
@@ -61,6 +62,7 @@ class Replica final : public ReplicaStore {
   Status revert(Wall now) override;
   std::vector<SetAside> set_aside() const override;
   Status drop_set_aside(Wall older_than) override;
+  Result<uint64_t> make_room(uint64_t bytes) override;
   Status destroy() override;
 
  private:
@@ -76,6 +78,7 @@ class Replica final : public ReplicaStore {
   Status check_delta(const TransferKey& key) const;
   bool is_whole(const StagedLayer& layer) const;
   Status room_for(size_t more) const;
+  Status shorten_chain();  // both locks held
   void show_staging();
   Status commit(Manifest next);
   // Written beside, `before`, committed, `after`: fault points.
@@ -90,6 +93,9 @@ class Replica final : public ReplicaStore {
   Status take_name(size_t disk, FileNumber lower, FileNumber upper);
   Result<const ListedPoint*> find(const Uuid& point) const;
   Status make_active(FileNumber top);
+  Status drop_reverted(const std::function<bool(const Reverted&)>& goes);  // both locks held
+  Status drop_oldest_reverted();                                           // both locks held
+  SetAside described(const Reverted& reverted) const;
   std::vector<std::string> files_of_reverted(const Reverted& reverted) const;
   std::string image_path(size_t disk, FileNumber number) const;
 

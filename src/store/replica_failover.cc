@@ -94,11 +94,7 @@ Status Replica::revert(Wall now) {
   const Lock lock(mutex_);
   US_CHECK(settle());
   if (!held_.manifest.failover) return {};
-  if (held_.manifest.set_aside.size() >= limits::kMostSetAside)
-    return fail(ErrorCode::in_use,
-                identity_.name + " already has " + std::to_string(limits::kMostSetAside) +
-                    " reverted failovers set aside",
-                "drop what is no longer needed of them");
+  if (held_.manifest.set_aside.size() >= limits::kMostSetAside) US_CHECK(drop_oldest_reverted());
   US_TRY(const ListedPoint* listed, find(held_.manifest.failover->point));
   Manifest next = held_.manifest;
   next.set_aside.push_back({next.failover->generation, now, file_of(*listed)});
@@ -123,36 +119,62 @@ std::vector<std::string> Replica::files_of_reverted(const Reverted& reverted) co
   return paths;
 }
 
+SetAside Replica::described(const Reverted& reverted) const {
+  SetAside one{reverted.generation, reverted.since, {}, 0};
+  for (const std::string& path : files_of_reverted(reverted)) {
+    const auto file = files_.open(path, OpenMode::read);
+    if (!file) continue;  // the failover ended before it was made, or somebody has moved it away
+    one.files.push_back(path);
+    one.bytes += (*file)->size().value_or(0);
+  }
+  return one;
+}
+
 std::vector<SetAside> Replica::set_aside() const {
   const Lock lock(mutex_);
   std::vector<SetAside> all;
-  for (const Reverted& reverted : held_.manifest.set_aside) {
-    SetAside one{reverted.generation, reverted.since, {}, 0};
-    for (const std::string& path : files_of_reverted(reverted)) {
-      const auto file = files_.open(path, OpenMode::read);
-      if (!file) continue;  // the failover ended before it was made, or somebody has moved it away
-      one.files.push_back(path);
-      one.bytes += (*file)->size().value_or(0);
-    }
-    if (!one.files.empty()) all.push_back(std::move(one));
-  }
+  for (const Reverted& reverted : held_.manifest.set_aside)
+    if (SetAside one = described(reverted); !one.files.empty()) all.push_back(std::move(one));
   return all;
 }
 
-// The files go before their entry: what has no entry is not known to be dropped, and is never removed.
 Status Replica::drop_set_aside(Wall older_than) {
   const Lock staging_lock(staging_mutex_);
   const Lock lock(mutex_);
   US_CHECK(settle());
+  return drop_reverted([&](const Reverted& reverted) { return reverted.since < older_than; });
+}
+
+Result<uint64_t> Replica::make_room(uint64_t bytes) {
+  const Lock staging_lock(staging_mutex_);
+  const Lock lock(mutex_);
+  US_CHECK(settle());
+  uint64_t freed = 0, last = 0;
+  for (const Reverted& reverted : held_.manifest.set_aside) {
+    if (freed >= bytes) break;
+    freed += described(reverted).bytes;
+    last = reverted.generation;
+  }
+  US_CHECK(drop_reverted([&](const Reverted& reverted) { return reverted.generation <= last; }));
+  return freed;
+}
+
+// The files go before their entry: what has no entry is not known to be dropped, and is never removed.
+Status Replica::drop_reverted(const std::function<bool(const Reverted&)>& goes) {
   Manifest next = held_.manifest;
-  std::erase_if(next.set_aside, [&](const Reverted& reverted) { return reverted.since < older_than; });
+  std::erase_if(next.set_aside, goes);
   if (next.set_aside == held_.manifest.set_aside) return {};
   US_CHECK(fault_point("store.set-aside.before-remove"));
   for (const Reverted& reverted : held_.manifest.set_aside)
-    if (reverted.since < older_than)
+    if (goes(reverted))
       for (const std::string& path : files_of_reverted(reverted)) US_CHECK(files_.remove(path));
   US_CHECK(files_.sync_directory(layout_.directory()));
   return replace_manifest(next, "store.set-aside.before-manifest", "store.set-aside.after-manifest");
+}
+
+Status Replica::drop_oldest_reverted() {
+  const uint64_t oldest = held_.manifest.set_aside.front().generation;
+  return drop_reverted([&](const Reverted& reverted) { return reverted.generation == oldest; });
 }
 
 // --- end ---

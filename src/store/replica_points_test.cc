@@ -284,6 +284,54 @@ TEST_F(Points, ARevertGivesEveryPointBack) {
   EXPECT_FALSE(*files_.exists(kDirectory));
 }
 
+TEST_F(Points, WhatIsSetAsideGivesWayOldestFirst) {
+  ASSERT_OK(publish(1, 0));
+  uint64_t generation = 1;
+  const auto there_and_back = [&] {
+    ASSERT_OK(store_->fail_over(store_->points().back().id, ++generation));
+    ASSERT_OK(store_->revert(Wall{static_cast<int64_t>(generation)}));
+  };
+  for (size_t i = 0; i <= limits::kMostSetAside; ++i) there_and_back();
+  std::vector<SetAside> kept = store_->set_aside();
+  ASSERT_EQ(kept.size(), limits::kMostSetAside) << "one more revert is no reason to refuse";
+  EXPECT_EQ(kept.front().generation, 3u);
+  EXPECT_FALSE(there("vda-reverted-2.qcow2"));
+  EXPECT_TRUE(there("vda-reverted-3.qcow2"));
+
+  auto freed = store_->make_room(kept[0].bytes + 1);
+  ASSERT_OK(freed);
+  EXPECT_EQ(*freed, kept[0].bytes + kept[1].bytes);
+  EXPECT_EQ(store_->set_aside(), std::vector<SetAside>(kept.begin() + 2, kept.end()));
+  ASSERT_OK(reopen());
+  EXPECT_FALSE(there("vda-reverted-4.qcow2"));
+  EXPECT_EQ(*store_->make_room(0), 0u);
+  ASSERT_OK(store_->make_room(UINT64_MAX));
+  EXPECT_TRUE(store_->set_aside().empty());
+  EXPECT_EQ(*store_->make_room(UINT64_MAX), 0u);
+  expect_all();
+}
+
+TEST_F(Points, WhatIsSetAsideDoesNotKeepTheChainLong) {
+  ASSERT_OK(publish(1, 0, PointKeep::no, {24}));
+  for (uint64_t s = 2; s <= 60; ++s) {  // a drill at each of many points
+    ASSERT_OK(store_->fail_over(store_->points().back().id, s));
+    ASSERT_OK(store_->revert(Wall{static_cast<int64_t>(s)}));
+    Status made = publish(s, s - 1, s % 2 != 0 ? PointKeep::no : kHourly, {24});
+    if (!made) {
+      EXPECT_CODE(made, ErrorCode::in_use) << "merges come first";
+      ASSERT_TRUE(store_->merge_due());
+      ASSERT_OK(store_->merge(CancelToken()));
+      made = publish(s, s - 1, s % 2 != 0 ? PointKeep::no : kHourly, {24});
+    }
+    ASSERT_OK(made);
+    ASSERT_LE(chain(s).size(), limits::kMostChainDepth);
+    ASSERT_OK(store_->merge(CancelToken()));
+  }
+  EXPECT_FALSE(store_->set_aside().empty()) << "what there is room for stays";
+  EXPECT_EQ(listed().size(), 24u);
+  expect_all();
+}
+
 TEST_F(Points, WhatIsSetAsideIsNeverOverwrittenOrRemovedByAStart) {
   ASSERT_OK(publish(1, 0));
   ASSERT_OK(store_->fail_over(point_id(1), 2));

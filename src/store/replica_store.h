@@ -122,10 +122,14 @@ class ReplicaStore {
   // The highest generation ever given to a failover here, at least identity().generation.
   virtual uint64_t generation_spent() const = 0;
   // Gives the failover up, durably: begin() takes the data generation again. Every point survives; the
-  // overlays are set aside, never removed. No error when there is no failover; repeated safely.
+  // overlays are set aside, never removed; the oldest ones go when there are limits::kMostSetAside already.
+  // No error when there is no failover; repeated safely.
   virtual Status revert(Wall now) = 0;
   virtual std::vector<SetAside> set_aside() const = 0;
   virtual Status drop_set_aside(Wall older_than) = 0;  // those whose `since` is before it
+  // Their space is needed: the oldest go until their files had `bytes`, or none are left. Returns what those
+  // had.
+  virtual Result<uint64_t> make_room(uint64_t bytes) = 0;
 
   // Removes all files of the replica.
   virtual Status destroy() = 0;

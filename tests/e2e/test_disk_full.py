@@ -1,4 +1,6 @@
 """A replica's disk that is full in the middle of a cycle: no half point, both sides say so, and it goes on by itself."""
+import re
+
 from compare import EXPORTS, assert_replica_holds, compared_now
 from sites import until
 
@@ -53,7 +55,37 @@ def test_full_disk_of_the_replica_costs_no_point_and_heals(site):
         for name in "AB":
             site.wait_status(name, vm, lambda s: not full(s), 60, "health is what it was")
         site.cli("B", "store", "check", folder)
+        what_a_revert_set_aside_gives_way(site, vm, folder, ballast)
     finally:
         site.a.virsh("destroy", VM, check=False)
         site.daemon("B").restart()  # lets go of the folder
         site.b.unmount_small(folder)
+
+
+def what_a_revert_set_aside_gives_way(site, vm, folder, ballast):
+    """The VM ran here and wrote; the space of that is taken when replication needs it."""
+    site.cli("B", "failover", VM, "--yes")
+    serial = site.serial(site.b, VM, from_start=False)
+    site.cli("B", "vm", "start", VM)
+    serial.wait_for(r"^READY", 120)
+    site.b.wait_agent(VM)
+    site.b.vmctl(VM, "fill", 600)
+    serial.wait_for(r"^DONE fill 600", 120)
+    site.b.virsh("destroy", VM)
+    said = site.cli("B", "revert", VM, "--yes", check=False).stderr
+    assert re.search(r"has run here for \d+ s .*; what it wrote takes up (3[7-9]|[4-9]\d)(\.\d)? MiB", said), said
+    aside = [f for f in site.b.path(folder).glob("*-reverted-*.qcow2")]
+    held = sum(f.stat().st_blocks * 512 for f in aside)
+    assert held > 30 << 20
+    site.daemon("A").stop()
+    site.b.run(["sh", "-c", f"head -c {free_bytes(site.b, folder) - (8 << 20)} /dev/zero >{ballast}"])
+    console = site.a.console(VM, from_start=False)
+    site.a.vmctl(VM, "fill", 300)
+    console.wait_for(r"^DONE fill 300", 120)
+    before = site.points(vm)
+    site.daemon("A").start()
+    if site.wait_status("A", vm, lambda s: s.get("Phase") in ("halted", "idle", "sending"))["Phase"] == "halted":
+        site.cli("A", "resume", VM)
+    until(lambda: site.points(vm) != before, 120, lambda: f"it goes on: {site.status('A', vm)}")
+    assert not any(f.exists() for f in aside)
+    compared_now(site, vm, VM)
