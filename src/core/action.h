@@ -75,6 +75,7 @@ struct PrepareReplica {
   std::string directory;
   Lineage lineage;
   std::vector<DiskGeometry> disks;
+  bool repeated = false;  // after a restart: an empty store that is there is of a try nobody was told of
 };
 struct OpenStaging {
   ActionId id = 0;

@@ -105,7 +105,7 @@ void prepare_replica(Step& step) {
   s.statistics.since = step.now.wall;
   step.run().prepare_call = ask.call;
   step.persist();
-  prepare_replica_again(step);
+  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks, false});
 }
 
 // Asked again, or late: what is there must not be made anew, for that may fail.
@@ -120,7 +120,7 @@ void answer_prepared(Step& step) {
 
 void prepare_replica_again(Step& step) {
   const State& s = step.state();
-  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks});
+  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks, true});
 }
 
 void replica_prepared(Step& step) {

@@ -105,8 +105,8 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
       store.reset();
     }
   }
-  const bool made = store == nullptr;
-  if (made) {
+  const bool unused = store == nullptr || (action.repeated && !store->staging());
+  if (!store) {
     US_TRY(store, store::ReplicaStore::create(ports_.files, action.directory, identity_of(action, state)));
   }
   const core::ReplicaRequest request = request_of(action.definition, *store, {});
@@ -118,7 +118,7 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
     done = ports_.hypervisor.define_replica(request);
   if (done) done = ports_.hypervisor.hold(state.vm, hold_reason(action.definition.name));
   if (!done) {
-    const Status removed = made ? store->destroy() : Status();
+    const Status removed = unused ? store->destroy() : Status();
     if (!removed)
       log_warning("store", "an unused replica folder stays",
                   {{"folder", action.directory}, {"error", removed.error().text()}});

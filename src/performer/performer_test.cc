@@ -250,7 +250,7 @@ struct OneAction {
     return end;
   }
   core::PrepareReplica prepare() const {
-    core::PrepareReplica action{1, {}, "/s/vm", {Uuid::random(), 1, 0}, {{"vda", 1 << 20}}};
+    core::PrepareReplica action{1, {}, "/s/vm", {Uuid::random(), 1, 0}, {{"vda", 1 << 20}}, false};
     action.definition.id = world.vm;
     action.definition.name = "vm1";
     return action;
@@ -273,6 +273,17 @@ TEST(Performer, AReplicaThatWasThereIsNotRemovedWhenItCannotBePreparedAgain) {
   test.hypervisor.define = false;
   EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
   EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
+}
+
+TEST(Performer, WhatATryThatWasCutOffMadeIsRemovedWhenTheNextOneFails) {
+  OneAction test;
+  test.state.phase = core::Phase::preparing;
+  core::PrepareReplica action = test.prepare();
+  ASSERT_TRUE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  test.hypervisor.define = false;
+  action.repeated = true;
+  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  EXPECT_FALSE(*test.files.exists("/s/vm"));
 }
 
 TEST(Performer, AStoreThatCouldNotBeOpenedIsOpenedLater) {

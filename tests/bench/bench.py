@@ -1,7 +1,10 @@
 #!/usr/bin/python3
-"""Measures Understudy on two lab hosts beside nbdcopy and a bare virsh start; prints the tables of docs/develop/measurements.md.
+"""Measures Understudy on two lab hosts beside nbdcopy, qemu-img commit and a bare virsh start; prints the tables of
+docs/develop/measurements.md.
 
-    tests/bench/bench.py [first-copy] [delta] [cycle] [start]      (default: all; root, Debian 12, a quiet machine)
+    tests/bench/bench.py [first-copy] [delta] [merge] [cycle] [freeze] [start] [points]
+
+Default: all. Root, Debian 12, a quiet machine.
 
 Both sides of a comparison read the same export of the same backup job in the same run, in turn.
 """
@@ -15,8 +18,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from probing import Lab, probe  # noqa: E402
 from sites import IDLE, Site, instant, until  # noqa: E402
-from wsman import vm_ref  # noqa: E402
+from wsman import Ref, vm_ref  # noqa: E402
 
 ROUNDS = int(os.environ.get("UNDERSTUDY_BENCH_ROUNDS", "3"))
 GIB, MIB = 1 << 30, 1 << 20
@@ -95,6 +99,15 @@ def first_copy(site):
     print_transfers("1 GiB", GIB, readings)
 
 
+def write_over(site, name, vm):
+    """The guest writes its disk of 64 MiB over, with the primary's daemon off, so that all of it is in the next delta."""
+    site.wait_settled(vm)
+    site.daemon("A").stop()
+    console = site.a.console(name, from_start=False)
+    site.a.guest_exec(name, "/bin/sh", "-c", "dd if=/dev/urandom of=/dev/vda bs=1048576 count=64; sync; echo OVER >/dev/console")
+    console.wait_for(r"^OVER", 120)
+
+
 def delta(site):
     print("### Delta of 64 MiB (a 64 MiB disk written over)\n")
     vm = site.a.define_guest("delta", disks=("64M",), cmdline="mode=off", start=True)
@@ -103,14 +116,91 @@ def delta(site):
     site.wait_point(vm)
     readings = []
     for _ in range(ROUNDS):
-        site.wait_settled(vm)
-        site.daemon("A").stop()
-        console = site.a.console("delta", from_start=False)
-        site.a.guest_exec("delta", "/bin/sh", "-c", "dd if=/dev/urandom of=/dev/vda bs=1048576 count=64; sync; echo OVER >/dev/console")
-        console.wait_for(r"^OVER", 120)
+        write_over(site, "delta", vm)
         readings.append(transfer(site, vm, "delta", "vda", lambda: None))
     site.a.virsh("destroy", "delta")
     print_transfers("64 MiB", 64 * MIB, readings)
+
+
+def committed(site, images):
+    """(seconds, own CPU seconds) of qemu-img commit of copies of two images, top first, on the same file system."""
+    top, base = (image.replace("/vda-", "/copy-of-vda-") for image in images)
+    for image, copy in zip(images, (top, base)):
+        site.b.run(["cp", "--sparse=always", image, copy])
+    site.b.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", base, top])
+    site.b.run(["sync", "-f", top])
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    site.b.run(["qemu-img", "commit", "-q", top], timeout=600)
+    took, after = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    site.b.run(["rm", top, base])
+    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def merged(site, vm):
+    """(seconds, CPU seconds of the replica's daemon) from the next point on the replica to the end of the merge it allows."""
+    files, listed = len(site.manifest(vm)["chain"]), site.points(vm)[-1]["sequence"]
+    site.daemon("A").start(wait=False)
+    until(lambda: site.points(vm)[-1]["sequence"] != listed, 60, "the next point", every=0.002)
+    begun, used = time.monotonic(), site.daemon("B").cpu_seconds()
+    until(lambda: len(site.manifest(vm)["chain"]) == files, 60, "its merge is done", every=0.002)
+    return time.monotonic() - begun, site.daemon("B").cpu_seconds() - used
+
+
+def merge(site):
+    print("### Apply and merge of 64 MiB (a 64 MiB disk written over) beside qemu-img commit of the same two files\n")
+    vm = site.a.define_guest("merge", disks=("64M",), cmdline="mode=off", start=True)
+    site.a.wait_agent("merge", 120)
+    site.enable("merge", words=("--history", 0))
+    site.wait_point(vm)
+    readings = []
+    for _ in range(max(ROUNDS, 5)):
+        write_over(site, "merge", vm)
+        site.a.virsh("suspend", "merge")
+        site.daemon("A").start()
+        site.wait_point(vm, after=site.status("B", vm)["LastCutTime"])
+        applied = sum(one.get("sending", 0) for one in phases(site, "merge")[-1:])
+        site.wait_settled(vm)
+        site.daemon("A").stop()
+        chain = site.manifest(vm)["chain"]
+        images = [f"{site.replica(vm)}/vda-{link['generation']}-{link['sequence']}.qcow2" for link in reversed(chain[-2:])]
+        theirs, their_cpu = committed(site, images)
+        ours, our_cpu = merged(site, vm)
+        readings.append((theirs, their_cpu, applied, ours, our_cpu))
+        site.a.virsh("resume", "merge")
+    row("", "qemu-img commit", "apply (sent to acknowledged)", "merge", "apply + merge : commit")
+    row(*["---"] * 5)
+    for number, (theirs, _, applied, ours, _) in enumerate(readings, 1):
+        row(f"reading {number}", f"{theirs:.2f} s", f"{applied:.2f} s", f"{ours:.2f} s", f"{(applied + ours) / theirs:.2f}")
+    row("median", *(f"{median([r[i] for r in readings]):.2f} s" for i in (0, 2, 3)),
+        f"{median([(r[2] + r[3]) / r[0] for r in readings]):.2f} (merge alone {median([r[3] / r[0] for r in readings]):.2f})")
+    row("CPU s, median", f"{median([r[1] for r in readings]):.2f}", "", f"{median([r[4] for r in readings]):.2f}", "")
+    print()
+    site.a.virsh("destroy", "merge")
+
+
+def freeze(_):
+    print("### Frozen time of an application-consistent cut, two disks, ms\n")
+    row("QEMU's configuration", "cuts", "median", "least", "most")
+    row(*["---"] * 5)
+    for flavour in ("lab", "shipped"):
+        with Lab(flavour=flavour) as lab:
+            host = lab.host("A")
+            probe(host, "prepare")
+            vm = host.define_guest("frozen", cmdline="us=20000", start=True)
+            host.console("frozen").wait_for(r"^READY", 120)
+            host.wait_agent("frozen")
+            times, base = [], "-"
+            for number in range(1, 21):
+                checkpoint = f"understudy-{number}"
+                answer = probe(host, "open", vm, "vda,vdb", base, checkpoint, "require")
+                times.append(int(re.search(r"frozen_ms=(\d+)", answer).group(1)))
+                probe(host, "end", vm)
+                if base != "-":
+                    probe(host, "delete-checkpoint", vm, base)
+                base = checkpoint
+            row("the lab's" if flavour == "lab" else "Debian's", len(times), f"{median(times):.0f}", min(times), max(times))
+            host.virsh("destroy", "frozen")
+    print()
 
 
 def phases(site, name):
@@ -186,8 +276,62 @@ def start(site):
     site.daemon("A").start()
 
 
+HOURS = 24
+
+
+def hours_of_points(site, name, vm):
+    """HOURS hourly points of a guest that writes."""
+    for hour in range(1, HOURS + 2):
+        listed = site.points(vm)[-1]["sequence"]
+        site.daemon("A").clock = f"+{hour}h"
+        site.daemon("A").restart()
+        until(lambda: site.points(vm)[-1]["sequence"] != listed, 60, "the next hour's point")
+        site.wait_settled(vm)
+    site.daemon("A").stop()
+    site.daemon("A").clock = None
+    until(lambda: len(site.manifest(vm)["chain"]) <= len(site.points(vm)) + 1, 60, "merges are done")
+    return [p for p in site.points(vm) if p["keep"] == 1][-HOURS:]
+
+
+def points(site):
+    print(f"### Failover to one of {HOURS} hourly points, request to running, s\n")
+    vm = site.a.define_guest("points", cmdline="us=50000", start=True)
+    site.a.console("points").wait_for(r"^READY", 120)
+    site.enable("points", words=("--history", HOURS))
+    site.wait_point(vm)
+    hourly = hours_of_points(site, "points", vm)
+    assert len(hourly) == HOURS, hourly
+    site.a.virsh("destroy", "points")
+    client = site.wsman("B")
+    row("point", "files in its chain", "InitiateFailover", "and running", "virsh start of the same", "ratio")
+    row(*["---"] * 6)
+    chain = [link["sequence"] for link in site.manifest(vm)["chain"]]
+    for index in (0, 12, 23):
+        point = hourly[index]
+        reference = Ref("Msvm_VirtualSystemSettingData", InstanceID=f"Microsoft:{point['id'].upper()}")
+        over, ours, bare = [], [], []
+        for _ in range(max(ROUNDS, 5)):
+            begun = time.monotonic()
+            site.done("B", client.service("InitiateFailover", ComputerSystem=vm_ref(vm), SnapshotSettingData=reference))
+            over.append(time.monotonic() - begun)
+            site.done("B", client.request_state(vm, 2))
+            ours.append(time.monotonic() - begun)
+            site.b.virsh("destroy", "points")
+            begun = time.monotonic()
+            site.b.virsh("start", "points")
+            bare.append(time.monotonic() - begun)
+            site.b.virsh("destroy", "points")
+            until(lambda: client.vm(vm)["EnabledState"] == "3", 30, "it is off")
+            site.done("B", client.service("RevertFailover", ComputerSystem=vm_ref(vm)))
+        row(f"{index} of {HOURS} (0 is the oldest)", chain.index(point["sequence"]) + 2, f"{median(over):.2f}", f"{median(ours):.2f}",
+            f"{median(bare):.2f}", f"{median([o / b for o, b in zip(ours, bare)]):.2f}")
+    print()
+    site.daemon("A").start()
+
+
 def main():
-    known = {"first-copy": first_copy, "delta": delta, "cycle": cycle, "start": start}
+    known = {"first-copy": first_copy, "delta": delta, "merge": merge, "cycle": cycle, "freeze": freeze,
+             "start": start, "points": points}
     wanted = sys.argv[1:] or list(known)
     if any(w not in known for w in wanted):
         sys.exit(__doc__)

@@ -432,6 +432,9 @@ class DayLater(Cycle):
         life.site.cli("B", "revert", VM, "--yes")
         life.b().clock = "+25h"
 
+    def done(self, life):  # after a kill, the next point's turn
+        return not life.site.manifest(life.vm)["set_aside"] and super().done(life)
+
     def after(self, life):
         assert not list(life.site.b.path(life.site.replica(life.vm)).glob("*-reverted-*"))
         life.b().clock = None

@@ -10,13 +10,14 @@ DATA = 160 << 20  # random, so that compression cannot hide what is sent twice
 AGAIN = 64 << 20
 OVERHEAD = 1.04   # TLS, TCP and frames, and the answers to all of them
 NUMBERS = itertools.count(1)
-PART = 100 << 20  # interrupted after this much: a copy that began anew would send more than AGAIN twice
+PART = DATA * 9 // 10  # interrupted after this much: a copy that began anew would send more than AGAIN twice
+LINK = "200mbit"
+NARROW = "20mbit"  # from there on, so that it can be interrupted at will
 
 
 @pytest.fixture(scope="module", autouse=True)
 def slow_link(site):
-    """Slow enough to interrupt at will."""
-    site.lab.shape("B", "200mbit")
+    site.lab.shape("B", LINK)
     yield
     site.lab.shape("B")
 
@@ -33,8 +34,10 @@ def copying(site):
     site.enable(name, wait=False)
     until(lambda: sent(site) - before > PART or done_bytes(site, vm) is None, 60,
           lambda: f"{PART} bytes are sent, not {sent(site) - before}", 0.05)
+    site.lab.shape("B", NARROW)
     assert done_bytes(site, vm) is not None, "it was complete before it could be interrupted"
     yield name, vm, before
+    site.lab.shape("B", LINK)
     site.a.virsh("destroy", name, check=False)
 
 
@@ -52,6 +55,7 @@ def done_bytes(site, vm):
 
 def completes(site, copying, timeout=150):
     name, vm, before = copying
+    site.lab.shape("B", LINK)
     site.wait_status("A", vm, lambda s: s["ReplicationState"] == "3", timeout, "the first copy completes")
     total = sent(site) - before
     assert total <= (DATA + AGAIN) * OVERHEAD, f"{total - DATA} bytes more than the data were sent"
