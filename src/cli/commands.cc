@@ -126,6 +126,11 @@ const Command kCommands[] = {
      "Run it on the host where the VM runs, after `understudy pause` or when the VM's health asks\n"
      "for it. All recovery points stay. Interrupted, it goes on by itself.",
      resync},
+    {"remove", "VM", "End the replication of a VM on this host", kRevert,
+     "Each host is told by itself. On the primary host the VM is left as if it had never been\n"
+     "replicated. On the replica host it becomes an ordinary VM, off, as of the newest recovery\n"
+     "point, or as it is when it is failed over; the older points end.",
+     remove},
     {"vm start", "VM", "Start a VM", {}, "", vm_start},
     {"vm stop", "VM", "Turn a VM off at once, as by pulling the plug", {}, "", vm_stop},
     {"job list", "", "List the jobs of all VMs", {}, "", job_list},

@@ -27,6 +27,7 @@ Status show(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);
+Status remove(Session& session, const Arguments& arguments);
 // point_commands.cc
 Status point_list(Session& session, const Arguments& arguments);
 Status point_create(Session& session, const Arguments& arguments);

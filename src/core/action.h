@@ -110,6 +110,13 @@ struct Release {
 struct Revert {
   ActionId id = 0;
 };
+// The replica ends being one. With points its VM becomes an ordinary one, off, on the newest of them (or as
+// it is, when it is failed over); without, everything of it is removed. Repeated safely.
+struct Retire {
+  ActionId id = 0;
+  std::optional<FailOver> onto;  // not made yet
+  bool keep = true;              // false: there never was a point
+};
 struct ChangePower {
   ActionId id = 0;
   bool on = false;
@@ -118,7 +125,7 @@ struct ChangePower {
 using Action = std::variant<Persist, Reply, PrepareReply, QueryReply, BeginReply, FinishReply, Arm,
                             PreparePeer, TakeInventory, RequestSlot, ReleaseSlot, OpenJob, Send, StopSending,
                             Settle, PrepareReplica, OpenStaging, Publish, StopReceiving, Merge, StopMerging,
-                            FailOver, Release, Revert, ChangePower>;
+                            FailOver, Release, Revert, Retire, ChangePower>;
 using Actions = std::vector<Action>;
 
 }  // namespace understudy::core

@@ -17,6 +17,7 @@ CallView call_of(const Event& event) {
   if (const auto* e = std::get_if<FailoverCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<PowerCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<RevertCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<RemoveCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<StateCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<ResyncCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<PointCall>(&event)) return {e->call, &e->facts};
@@ -77,6 +78,10 @@ Refusal refusal_of(const State& s, const RevertCall&) {
   return {"only a failover that was made here can be taken back",
           is_primary(s.phase) ? "run it on the replica host " + s.settings.recovery_connection_point : ""};
 }
+Refusal refusal_of(const State& s, const RemoveCall&) {
+  if (s.phase == Phase::none) return {"there is no replication to remove", {}};
+  return {"replication cannot be removed now", {}};
+}
 Refusal refusal_of(const State& s, const StateCall& call) {
   switch (call.requested) {
     case 3:
@@ -128,6 +133,12 @@ void refuse_busy(Step& step) {
     if (!job.finished()) what = "'" + job.title + "' is running";
   refuse(step, Error(ErrorCode::in_use, vm_words(step.state()) + " is in use: " + what,
                      "wait for it: understudy show " + step.state().name));
+}
+
+void refuse_receiving(Step& step) {
+  refuse(step,
+         Error(ErrorCode::in_use, vm_words(step.state()) + " is in use: a recovery point is being received",
+               "try again in a moment, or first: understudy pause " + step.state().name));
 }
 
 void refuse_state(Step& step) {

@@ -55,6 +55,12 @@ struct RevertCall {
   CallId call = 0;
   CallFacts facts;
 };
+struct RemoveCall {
+  CallId call = 0;
+  CallFacts facts;
+  std::vector<RecoveryPoint> points;  // replica: listed now
+  uint64_t generation_spent = 0;
+};
 struct StateCall {  // RequestReplicationStateChange; the number was checked
   CallId call = 0;
   CallFacts facts;
@@ -173,6 +179,10 @@ struct Reverted {
   std::optional<bool> failed_over;  // what the store says after an error; none: it does not
   Lineage newest;
 };
+struct Retired {
+  ActionId id = 0;
+  Status status;
+};
 struct ReceiveFailed {  // the replica's disk refused what came
   Error error;
 };
@@ -185,7 +195,7 @@ using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartC
                            RevertCall, StateCall, ResyncCall, PointCall, PrepareAsk, QueryAsk, BeginAsk,
                            FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent, Settled,
                            PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver, Released,
-                           Reverted, ReceiveFailed, PowerChanged>;
+                           Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

@@ -13,8 +13,10 @@ struct Obligations {
   std::string hold;             // reason; empty = no hold to set
   bool lift_hold = false;       // the other side gave its failover up
   bool forget_changes = false;  // what was written to disks while the VM was off: a comparison covers it
+  bool unwatch = false;         // nobody needs to know of such changes any more
   bool empty() const {
-    return !end_job && delete_checkpoints.empty() && hold.empty() && !lift_hold && !forget_changes;
+    return !end_job && delete_checkpoints.empty() && hold.empty() && !lift_hold && !forget_changes &&
+           !unwatch;
   }
 };
 

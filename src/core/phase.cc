@@ -6,10 +6,10 @@
 
 namespace understudy::core {
 namespace {
-constexpr std::array<std::string_view, 19> kNames = {
-    "none",     "creating",     "ready",     "idle",        "inventory", "queued",  "cutting",
-    "sending",  "settling",     "unsynced",  "halted",      "preparing", "waiting", "standby",
-    "stopping", "failing_over", "releasing", "failed_over", "reverting"};
+constexpr std::array<std::string_view, 21> kNames = {
+    "none",    "creating", "ready",        "idle",      "inventory",   "queued",    "cutting",
+    "sending", "settling", "unsynced",     "halted",    "ending",      "preparing", "waiting",
+    "standby", "stopping", "failing_over", "releasing", "failed_over", "reverting", "retiring"};
 }  // namespace
 
 std::string_view phase_name(Phase phase) {
@@ -23,7 +23,7 @@ Result<Phase> phase_from_name(std::string_view name) {
 }
 
 bool is_primary(Phase phase) {
-  return phase >= Phase::creating && phase <= Phase::halted;
+  return phase >= Phase::creating && phase <= Phase::ending;
 }
 bool is_replica(Phase phase) {
   return phase >= Phase::preparing;
@@ -82,6 +82,9 @@ ReplicationState published_state(const State& state) {
     case Phase::failed_over:
     case Phase::reverting:
       return ReplicationState::recovered;
+    case Phase::ending:
+    case Phase::retiring:
+      return ReplicationState::suspended;  // nothing flows any more
     default:
       return working_state(state);
   }

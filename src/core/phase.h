@@ -24,6 +24,7 @@ enum class Phase : uint8_t {
   settling,   // obligations are discharged: the job ended, old checkpoints deleted
   unsynced,   // what changed is not known: waits for a resync to be asked for, or for its time
   halted,     // needs somebody: the cause is in State::cause
+  ending,     // the relationship is removed: what it left on the VM goes
   // this host keeps the copy (replica)
   preparing,     // store, hold and domain are being made
   waiting,       // no complete point yet
@@ -33,12 +34,13 @@ enum class Phase : uint8_t {
   releasing,     // hold lifted
   failed_over,   // may be started
   reverting,     // held again, then what the guest wrote is set aside
+  retiring,      // the relationship is removed: the VM becomes an ordinary one
 };
 
 std::string_view phase_name(Phase phase);
 Result<Phase> phase_from_name(std::string_view name);
 
-bool is_primary(Phase phase);  // creating..halted; creating still shows mode 0
+bool is_primary(Phase phase);  // creating..ending; creating still shows mode 0
 bool is_replica(Phase phase);
 
 }  // namespace understudy::core

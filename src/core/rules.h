@@ -15,6 +15,7 @@ bool point_unknown(const Step&);
 void refuse_unavailable(Step&);
 void refuse_busy(Step&);
 void refuse_state(Step&);
+void refuse_receiving(Step&);
 void refuse_power(Step&);
 void refuse_held(Step&);
 void refuse_point(Step&);
@@ -169,5 +170,18 @@ void reverted(Step&);
 void revert_failed(Step&);
 void revert_unknown(Step&);
 void note_run(Step&);
+
+// removal.cc
+bool ends(const Step&);
+bool nothing_received(const Step&);
+void end_replication(Step&);
+void want_end(Step&);
+void end_again(Step&);
+void ended(Step&);
+void end_later(Step&);
+void begin_retiring(Step&);
+void retire_again(Step&);
+void retired(Step&);
+void retire_later(Step&);
 
 }  // namespace understudy::core::rules

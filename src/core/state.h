@@ -88,6 +88,8 @@ struct State {
   std::vector<Job> jobs;
   bool suspended = false;  // by an operator; nothing is sent, or nothing is taken
 
+  bool ends = false;  // primary: to be removed as soon as what is under way has ended
+
   // primary
   VmDefinition definition;      // as it was sent; until the replica is prepared
   std::string base_checkpoint;  // what the next cut continues

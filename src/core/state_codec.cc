@@ -42,6 +42,7 @@ void fields(JsonFields& f, Obligations& o) {
   f.text("hold", o.hold, 1024);
   f.flag("lift_hold", o.lift_hold);
   f.flag("forget_changes", o.forget_changes);
+  f.flag("unwatch", o.unwatch);
 }
 
 void fields(JsonFields& f, Failover& failover) {
@@ -100,6 +101,7 @@ void fields(JsonFields& f, State& s) {
   f.object("statistics", s.statistics);
   f.objects("jobs", s.jobs, limits::kMostJobsKept * 2);
   f.flag("suspended", s.suspended);
+  f.flag("ends", s.ends);
   std::optional<VmDefinition> definition;
   if (!s.definition.name.empty()) definition = s.definition;
   f.object("definition", definition);

@@ -200,6 +200,21 @@ providers::MethodResult LocalHost::initiate_failover(const Uuid& vm, const std::
   });
 }
 
+providers::MethodResult LocalHost::remove_relationship(const Uuid& vm) {
+  core::RemoveCall remove;
+  remove.facts = facts(vm);
+  if (!remove.facts.hypervisor || remove.facts.hypervisor->code() == ErrorCode::not_found) {
+    remove.facts.hypervisor.reset();  // of a VM that is gone, too
+    remove.points = points(vm);
+    if (const auto store = parts_.core.performer().replica_store(vm))
+      remove.generation_spent = (*store)->generation_spent();
+  }
+  return call(vm, [&](core::CallId id) -> core::Event {
+    remove.call = id;
+    return remove;
+  });
+}
+
 providers::MethodResult LocalHost::revert_failover(const Uuid& vm) {
   const core::CallFacts now = facts(vm);
   return call(vm, [&](core::CallId id) -> core::Event { return core::RevertCall{id, now}; });

@@ -39,6 +39,7 @@ class LocalHost final : public providers::Host {
   providers::MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override;
   providers::MethodResult start_replication(const Uuid& vm) override;
   providers::MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override;
+  providers::MethodResult remove_relationship(const Uuid& vm) override;
   providers::MethodResult revert_failover(const Uuid& vm) override;
   providers::MethodResult request_replication_state(const Uuid& vm, uint16_t requested) override;
   providers::MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) override;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "hypervisor/element.h"
 #include "hypervisor/freeze.h"
+#include "hypervisor/image_bitmap.h"
 #include "hypervisor/qcow2_header.h"
 
 namespace understudy::hypervisor {
@@ -326,6 +327,28 @@ Status BackupJobs::delete_checkpoint(const Uuid& vm, const std::string& name) {
   US_TRY(const bool whole, is_whole(domain->get(), checkpoint.get()));
   if (whole || virDomainCheckpointDelete(checkpoint.get(), VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) != 0)
     return fail(error);
+  return {};
+}
+
+// QEMU is not there to do it. A checkpoint on another one would have to be merged into that: it is not done
+// here.
+Status BackupJobs::delete_checkpoint_offline(const Uuid& vm, const std::string& name) {
+  US_TRY(const ConnectionRef connection, connection_.get());
+  const Result<DomainRef> domain = find_domain(connection.get(), vm);
+  if (!domain || is_active(domain->get())) return delete_checkpoint(vm, name);
+  const CheckpointRef checkpoint(virDomainCheckpointLookupByName(domain->get(), name.c_str(), 0));
+  if (checkpoint == nullptr) return delete_checkpoint(vm, name);
+  if (const CheckpointRef below(virDomainCheckpointGetParent(checkpoint.get(), 0)); below != nullptr)
+    return fail(ErrorCode::in_use,
+                "checkpoint " + name + " of " + name_of(domain->get()) + " is on another one, " +
+                    text_of(virDomainCheckpointGetName(below.get())),
+                "it is deleted when the VM runs again: virsh start " + name_of(domain->get()));
+  US_TRY(const std::string xml, domain_xml(domain->get(), VIR_DOMAIN_XML_INACTIVE));
+  US_TRY(const std::vector<DiskSite> sites, read_disks(xml));
+  for (const DiskSite& site : sites)
+    if (!site.path.empty() && site.refusal.empty()) US_CHECK(remove_bitmap(site.path, name));
+  if (virDomainCheckpointDelete(checkpoint.get(), VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) != 0)
+    return fail(libvirt_error("deleting checkpoint " + name));
   return {};
 }
 

@@ -23,6 +23,7 @@ class BackupJobs {
   Status end(const Uuid& vm);
   Result<ExportInfo> export_of(const Uuid& vm);
   Status delete_checkpoint(const Uuid& vm, const std::string& name);
+  Status delete_checkpoint_offline(const Uuid& vm, const std::string& name);
   // A freeze that a killed daemon has left: undone. No error when there is none.
   Status thaw_left_over(virDomain* domain, const Uuid& vm) const;
   // Is there room for the scratch images of so many disks?

@@ -311,6 +311,10 @@ Status LibvirtHypervisor::delete_checkpoint(const Uuid& vm, const std::string& n
   return jobs_->delete_checkpoint(vm, name);
 }
 
+Status LibvirtHypervisor::delete_checkpoint_offline(const Uuid& vm, const std::string& name) {
+  return jobs_->delete_checkpoint_offline(vm, name);
+}
+
 Status LibvirtHypervisor::watch_disks(const Uuid& vm, bool on) {
   if (on) US_CHECK(hook_.install());
   return watch_.watch(vm, on);

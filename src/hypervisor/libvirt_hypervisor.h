@@ -84,6 +84,7 @@ class LibvirtHypervisor final : public core::Hypervisor {
   Status end_job(const Uuid& vm) override;
   // Off: invalid_state, as libvirt cannot delete then; to be asked again when the VM runs.
   Status delete_checkpoint(const Uuid& vm, const std::string& name) override;
+  Status delete_checkpoint_offline(const Uuid& vm, const std::string& name) override;
 
   Status watch_disks(const Uuid& vm, bool on) override;
   Status forget_disk_changes(const Uuid& vm) override;

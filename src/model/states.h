@@ -42,6 +42,7 @@ enum class JobState : uint16_t {
 enum class JobType : uint16_t {
   modify_service_settings = 90,
   create_relationship = 91,
+  remove_relationship = 93,
   start_replication = 94,
   change_state = 96,  // RequestReplicationStateChange 3 and 7
   initiate_failover = 97,

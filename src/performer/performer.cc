@@ -338,6 +338,7 @@ core::Settled Performer::settle(Runtime& mine, const State& state, const core::S
   mine.travelling.reset();
   mine.peer.reset();
   core::Obligations left = action.obligations;
+  const bool removed = state.phase == core::Phase::ending;
   Status first;
   const auto done = [&first](Status status) {
     if (first && !status) first = status;
@@ -346,10 +347,12 @@ core::Settled Performer::settle(Runtime& mine, const State& state, const core::S
   if (!left.hold.empty() && done(ports_.hypervisor.hold(state.vm, left.hold))) left.hold.clear();
   if (left.end_job && done(ports_.hypervisor.end_job(state.vm))) left.end_job = false;
   std::erase_if(left.delete_checkpoints, [&](const std::string& name) {
-    return done(ports_.hypervisor.delete_checkpoint(state.vm, name));
+    return done(removed ? ports_.hypervisor.delete_checkpoint_offline(state.vm, name)
+                        : ports_.hypervisor.delete_checkpoint(state.vm, name));
   });
   if (left.forget_changes && done(ports_.hypervisor.forget_disk_changes(state.vm)))
     left.forget_changes = false;
+  if (left.unwatch && done(ports_.hypervisor.watch_disks(state.vm, false))) left.unwatch = false;
   if (left.lift_hold && done(ports_.hypervisor.lift_hold(state.vm))) left.lift_hold = false;
   return {action.id, std::move(first), std::move(left)};
 }

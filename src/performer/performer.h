@@ -123,6 +123,7 @@ class Performer {
   void on(const State& state, const core::FailOver& action);
   void on(const State& state, const core::Release& action);
   void on(const State& state, const core::Revert& action);
+  void on(const State& state, const core::Retire& action);
   void on(const State& state, const core::ChangePower& action);
 
   Result<std::unique_ptr<transfer::Peer>> connect(const State& state, const CancelToken& cancel);
@@ -143,6 +144,8 @@ class Performer {
   Status fail_over(store::ReplicaStore& store, const core::FailOver& action);
   core::FailedOver fail_over_or_undo(const State& state, const core::FailOver& action);
   core::Reverted revert(const State& state, const core::Revert& action);
+  Status retire(const State& state, const core::Retire& action);
+  Status retire_store(const State& state, const core::Retire& action);
 
   Ports ports_;
   Post post_;

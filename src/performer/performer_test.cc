@@ -67,6 +67,7 @@ struct NoHypervisor : core::Hypervisor {
   Result<core::OpenedJob> open_job(const core::OpenJobRequest&) override { return fail(none()); }
   Status end_job(const Uuid&) override { return {}; }
   Status delete_checkpoint(const Uuid&, const std::string&) override { return {}; }
+  Status delete_checkpoint_offline(const Uuid&, const std::string&) override { return {}; }
   Status watch_disks(const Uuid&, bool) override { return {}; }
   Status forget_disk_changes(const Uuid&) override { return {}; }
   Result<Bytes> nvram(const Uuid&) override { return Bytes(); }

@@ -53,6 +53,7 @@ class Host {
       const AuthorizationEntry& entry) = 0;  // makes the directory; duplicate: invalid_parameter
 
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
+  virtual MethodResult remove_relationship(const Uuid& vm) = 0;
   virtual MethodResult start_replication(const Uuid& vm) = 0;
   virtual MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) = 0;
   virtual MethodResult revert_failover(const Uuid& vm) = 0;

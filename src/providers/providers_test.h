@@ -58,6 +58,7 @@ class FakeHost final : public Host {
   MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override {
     return called("failover " + vm.lower() + (point ? " to " + point->lower() : " to the latest"));
   }
+  MethodResult remove_relationship(const Uuid& vm) override { return called("remove " + vm.lower()); }
   MethodResult revert_failover(const Uuid& vm) override { return called("revert " + vm.lower()); }
   MethodResult request_replication_state(const Uuid& vm, uint16_t requested) override {
     return called("state " + std::to_string(requested) + " of " + vm.lower());

@@ -111,6 +111,14 @@ Result<cim::InvokeResult> revert_failover(const Call& call) {
   return answer(call.host.revert_failover(vm));
 }
 
+Result<cim::InvokeResult> remove_relationship(const Call& call) {
+  US_TRY(const auto relationship, relationship_argument(call));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_CHECK(view_of(call, vm));
+  US_CHECK(check_relationship(vm, relationship));
+  return answer(call.host.remove_relationship(vm));
+}
+
 Result<cim::InvokeResult> resynchronize(const Call& call) {
   US_TRY(const std::optional<Wall> start, start_time_argument(call));
   US_TRY(const Uuid vm, vm_argument(call));
@@ -148,6 +156,8 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
       {"ModifyServiceSettings", modify_service_settings},
       {"AddAuthorizationEntry", add_authorization_entry},
       {"CreateReplicationRelationship", create_relationship},
+      {"RemoveReplicationRelationship", remove_relationship},
+      {"RemoveReplicationRelationshipEx", remove_relationship},
       {"StartReplication", start_replication},
       {"InitiateFailover", initiate_failover},
       {"RevertFailover", revert_failover},

@@ -41,6 +41,7 @@ class Layout {
   std::string staged(std::string_view name) const { return incoming() + "/" + std::string(name); }
   std::string manifest() const { return in("manifest"); }
   std::string removed_manifest() const { return in("manifest.removed"); }  // the replica is being destroyed
+  std::string retired_manifest() const { return in("manifest.retired"); }  // its files are ordinary ones now
   std::string cursor() const { return staged("cursor"); }
 
  private:

@@ -63,6 +63,7 @@ class Replica final : public ReplicaStore {
   std::vector<SetAside> set_aside() const override;
   Status drop_set_aside(Wall older_than) override;
   Result<uint64_t> make_room(uint64_t bytes) override;
+  Status retire() override;
   Status destroy() override;
 
  private:

@@ -179,6 +179,23 @@ Status Replica::drop_oldest_reverted() {
 
 // --- end ---
 
+Status Replica::retire() {
+  const Lock staging_lock(staging_mutex_);
+  Lock lock(mutex_);
+  US_CHECK(settle());
+  const MergePause pause(*this, lock);
+  US_CHECK(pause.check());
+  US_CHECK(area_.drop());
+  show_staging();
+  US_CHECK(fault_point("store.retire.before-rename"));
+  unsure_ = true;
+  US_CHECK(files_.rename(layout_.manifest(), layout_.retired_manifest()));
+  US_CHECK(files_.sync_directory(layout_.directory()));
+  US_CHECK(fault_point("store.retire.after-rename"));
+  destroyed_ = true;
+  return {};
+}
+
 // The rename of the manifest is the decision; every start afterwards goes on removing.
 Status Replica::destroy() {
   const Lock staging_lock(staging_mutex_);

@@ -284,6 +284,23 @@ TEST_F(Points, ARevertGivesEveryPointBack) {
   EXPECT_FALSE(*files_.exists(kDirectory));
 }
 
+TEST_F(Points, ARetiredReplicaLeavesOrdinaryFiles) {
+  ASSERT_OK(publish(1, 0, kHourly, {24}));
+  ASSERT_OK(publish(2, 1, PointKeep::no, {24}));
+  ASSERT_OK(store_->fail_over(point_id(2), 2));
+  ASSERT_OK(store_->retire());
+  EXPECT_CODE(store_->revert(Wall{1}), ErrorCode::not_found);
+  EXPECT_TRUE(there("vda-active.qcow2") && there("vda-1-2.qcow2") && there("vda-1-1.qcow2"));
+  EXPECT_TRUE(there("manifest.retired"));
+  EXPECT_EQ(read_chain(files_, {in("vda-active.qcow2"), in("vda-1-2.qcow2"), in("vda-1-1.qcow2")},
+                       disks_[0].size()) == held_[2][0],
+            true);
+  EXPECT_CODE(reopen(), ErrorCode::not_found);
+  const auto again = ReplicaStore::create(files_, kDirectory, test_identity());
+  ASSERT_FALSE(again) << "the files of a VM are in it";
+  EXPECT_TRUE(there("vda-active.qcow2"));
+}
+
 TEST_F(Points, WhatIsSetAsideGivesWayOldestFirst) {
   ASSERT_OK(publish(1, 0));
   uint64_t generation = 1;

@@ -131,6 +131,9 @@ class ReplicaStore {
   // had.
   virtual Result<uint64_t> make_room(uint64_t bytes) = 0;
 
+  // The replica ends, durably, and its files stay, as ordinary images that a VM may go on using: nothing of
+  // Understudy opens them again. What was half received goes. Every change answers not_found afterwards.
+  virtual Status retire() = 0;
   // Removes all files of the replica.
   virtual Status destroy() = 0;
 };

@@ -487,6 +487,42 @@ class FirstCopy(Phase):
         life.site.a.virsh("destroy", self.guest)
 
 
+class Retired(FirstCopy):
+    """The replica ends, and its VM becomes an ordinary one."""
+    hosts, name = "B", "a replica is removed"
+    only = "store.retire."
+
+    def ready(self, life):
+        super().ready(life)
+        life.a().start()
+        life.site.enable(self.guest)
+        life.site.wait_point(self.id)
+        self.read = read_now(life.site.a, self.guest, DISKS)
+        life.site.cli("A", "pause", self.guest)
+        life.a().stop()
+
+    def act(self, life):
+        return life.command("B", "remove", self.guest, "--yes")
+
+    def done(self, life):
+        running = life.b().running() and life.site.status("B", life.vm)
+        return running and self.state(life, "B").get("Phase") in (None, "none")
+
+    def lost(self, life):
+        return self.state(life, "B").get("Phase") == "standby"
+
+    def after(self, life):
+        folder = life.site.b.path(life.site.replica(self.id))
+        assert (folder / "manifest.retired").exists() and not (folder / "manifest").exists()
+        for target, copy in self.read.items():
+            subprocess.run(["qemu-img", "compare", "-q", "-U", "-f", "raw", "-F", "qcow2", life.site.a.path(copy),
+                            folder / f"{target}-active.qcow2"], check=True)
+        life.site.b.virsh("start", self.guest)
+        life.site.b.virsh("destroy", self.guest)
+        life.site.cli("A", "remove", self.guest, "--yes")
+        life.site.a.virsh("destroy", self.guest)
+
+
 class Refused(FirstCopy):
     """The replica's host has a VM of that name: what was made for the replica is removed again."""
     hosts, name = "B", "enabling is refused"

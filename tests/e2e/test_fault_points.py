@@ -1,6 +1,6 @@
 """Each daemon killed at each durable step of a VM's life: it recovers, and every point is what the primary exported."""
 import pytest
-from fault_life import (VM, Cycle, DayLater, Failover, FirstCopy, Frozen, Life, OnDemand, Refused, Resync, Revert, Told,
+from fault_life import (VM, Cycle, DayLater, Failover, FirstCopy, Frozen, Life, OnDemand, Refused, Resync, Retired, Revert, Told,
                         points_in_source)
 
 PASSAGES = 8  # of one fault point in one phase; each is a state of its own
@@ -66,7 +66,7 @@ def births(life):
     life.site.daemon("A").restart()
     life.settled()
     life.site.cli("A", "pause", VM)
-    return [(phase, life.logged(phase)) for phase in (FirstCopy(), Refused())]
+    return [(phase, life.logged(phase)) for phase in (FirstCopy(), Refused(), Retired())]
 
 
 def strikes(lived):

@@ -67,6 +67,9 @@ class SimHypervisor final : public core::Hypervisor {
   Result<core::OpenedJob> open_job(const core::OpenJobRequest& request) override;
   Status end_job(const Uuid& vm) override;
   Status delete_checkpoint(const Uuid& vm, const std::string& name) override;
+  Status delete_checkpoint_offline(const Uuid& id, const std::string& name) override {
+    return delete_checkpoint(id, name);  // nothing is removed in the simulated world
+  }
   Status watch_disks(const Uuid& vm, bool on) override;
   Status forget_disk_changes(const Uuid& vm) override;
   Result<Bytes> nvram(const Uuid& vm) override;

@@ -105,6 +105,8 @@ class Hypervisor {
   virtual Status end_job(const Uuid& vm) = 0;
   // No error when it is not there.
   virtual Status delete_checkpoint(const Uuid& vm, const std::string& name) = 0;
+  // The same, and of a VM that is off, too: its images are opened for it, so that a start at that moment may fail.
+  virtual Status delete_checkpoint_offline(const Uuid& vm, const std::string& name) = 0;
   // The hook records this VM's disk files when it stops and compares them when it starts, our daemon dead or
   // alive. Durable when it returns; off also forgets.
   virtual Status watch_disks(const Uuid& vm, bool on) = 0;

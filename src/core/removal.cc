@@ -1,0 +1,118 @@
+// RemoveReplicationRelationship: one side forgets the other. Each side is removed by a call of its own.
+#include "core/cycle.h"
+#include "core/rules.h"
+
+namespace understudy::core::rules {
+namespace {
+
+void accept(Step& step) {
+  const State& s = step.state();
+  const Uuid job =
+      step.begin_job(JobType::remove_relationship, "Removing the replication of " + s.name + " on this host")
+          .id;
+  step.persist();
+  step.act(Reply{step.as<RemoveCall>().call, std::optional<Uuid>(job)});
+}
+
+// Nothing is left but the jobs, which are shown for a while.
+void forget_all(Step& step) {
+  step.end_job(JobType::remove_relationship, {});
+  State fresh;
+  fresh.vm = step.state().vm;
+  fresh.name = step.state().name;
+  fresh.jobs = step.state().jobs;
+  step.state() = fresh;
+  step.forget();
+}
+
+}  // namespace
+
+// --- primary ---
+
+bool ends(const Step& step) {
+  return step.state().ends;
+}
+
+// A cycle is under way: its next event ends it.
+void want_end(Step& step) {
+  step.state().ends = true;
+  accept(step);
+  if (step.state().phase == Phase::sending) step.act(StopSending{});
+}
+
+// The guest is left as if it had never been replicated. Its hold goes too: whoever removes a primary whose
+// replica was failed over says that this copy may start.
+void end_replication(Step& step) {
+  State& s = step.state();
+  s.ends = true;
+  if (std::holds_alternative<RemoveCall>(step.event())) accept(step);
+  const Error why(ErrorCode::cancelled, "the replication of '" + s.name + "' was removed");
+  step.end_job(JobType::send_initial, tl::unexpected<Error>(why));
+  step.end_job(JobType::resynchronize, tl::unexpected<Error>(why));
+  fail_wanted_point(step, why);
+  if (s.phase == Phase::queued) step.act(ReleaseSlot{});
+  release_slot(step);
+  s.phase = Phase::ending;
+  forget_copy(s);
+  s.obligations.hold.clear();
+  s.obligations.lift_hold = true;
+  s.obligations.unwatch = true;
+  step.clear_cause();
+  step.persist();
+  end_again(step);
+}
+
+void end_again(Step& step) {
+  step.act(Settle{step.await(), step.state().obligations});
+}
+
+void ended(Step& step) {
+  forget_all(step);
+}
+
+void end_later(Step& step) {
+  const auto& settled = step.as<Settled>();
+  if (settled.left) step.state().obligations = *settled.left;
+  step.set_cause(settled.status.error());
+  step.persist();
+  step.arm(step.next_retry());
+}
+
+// --- replica ---
+
+bool nothing_received(const Step& step) {
+  return step.as<RemoveCall>().points.empty();
+}
+
+void begin_retiring(Step& step) {
+  const auto& call = step.as<RemoveCall>();
+  State& s = step.state();
+  if (s.phase == Phase::standby) {
+    const RecoveryPoint& newest = call.points.back();
+    s.failover = Failover{newest.id, newest.type, newest.cut,
+                          std::max(s.lineage.generation, call.generation_spent) + 1};
+    if (step.run().merging != 0) step.act(StopMerging{});
+  }
+  s.phase = Phase::retiring;
+  accept(step);
+  retire_again(step);
+}
+
+void retire_again(Step& step) {
+  const State& s = step.state();
+  Retire action{step.await(), {}, s.failover.has_value()};
+  if (s.failover) action.onto = FailOver{0, s.failover->point, s.failover->generation};
+  step.act(action);
+}
+
+void retired(Step& step) {
+  forget_all(step);
+}
+
+void retire_later(Step& step) {
+  step.set_cause(step.as<Retired>().status.error());
+  step.persist();
+  step.arm(step.next_retry());
+}
+
+}  // namespace understudy::core::rules
