@@ -11,6 +11,7 @@
 namespace understudy::cli {
 namespace {
 
+using store::succeeded;
 using testing::HasSubstr;
 
 class StoreCommands : public Commands {
