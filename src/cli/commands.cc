@@ -44,6 +44,7 @@ constexpr Option kFailover[] = {
     {"point", "ID", "the point with this id, or with an id that begins so; default: the latest"},
     {"at", "TIME", "the newest point that is not later than TIME"},
     {"yes", "", "do not ask"},
+    {"primary-is-running", "", "fail over though the primary may still run the VM: two copies may run"},
 };
 constexpr Option kRevert[] = {
     {"yes", "", "do not ask"},
@@ -101,7 +102,9 @@ const Command kCommands[] = {
     {"failover", "VM", "Make the replica on this host startable", kFailover,
      "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
      "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"
-     "1d. ID may be cut to four characters. The VM is not started by it.",
+     "1d. ID may be cut to four characters. The VM is not started by it. While the primary was heard\n"
+     "within two intervals and 30 seconds it may still run the VM: --yes is refused then, unless\n"
+     "--primary-is-running is given too, and on a terminal the VM's name is asked for.",
      failover},
     {"revert", "VM", "Take a failover back: the VM is a replica again", kRevert,
      "Run it on the replica host, with the VM off. What the VM wrote since the failover is set\n"
@@ -165,32 +168,28 @@ const Command kCommands[] = {
      "The password is asked for, or read from standard input.", user_add, true},
 };
 
+// With `json` the error is the document on standard output: for a command that has printed none.
 int report(const Error& error, bool json, Console& console) {
   console.err << "understudy: " << printable(error.message()) << '\n';
   if (!error.hint().empty()) console.err << "  next: " << printable(error.hint()) << '\n';
   if (json) {
-    JsonObject what;
-    const ErrorInfo& info = error_info(error.code());
-    what.set("code", info.name);
-    what.set("message", error.message());
-    if (!error.hint().empty()) what.set("next", error.hint());
     JsonObject object;
-    object.set("error", what);
+    object.set("error", to_json(error));
     console.out << object.text() << '\n';
   }
   console.out.flush();
   return error_info(error.code()).exit_code;
 }
 
-Status run_parsed(const Parsed& parsed, Console& console, Waiter& waiter, const OpenManagement& open) {
+Status run_parsed(const Parsed& parsed, Session& session, const OpenManagement& open) {
   const Arguments& arguments = parsed.arguments;
   std::unique_ptr<Management> management;
   if (!parsed.command->local) {
-    US_TRY(management, open(arguments, console));
+    US_TRY(management, open(arguments, session.console));
   }
   if (arguments.has("wait") && arguments.has("no-wait"))
     return fail(ErrorCode::invalid_parameter, "--wait and --no-wait exclude each other");
-  Session session{console, waiter, management.get(), arguments.has("json"), !arguments.has("no-wait")};
+  session.management = management.get();
   return parsed.command->run(session, arguments);
 }
 
@@ -214,8 +213,10 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
     console.out << parsed->help << std::flush;
     return 0;
   }
-  const Status status = run_parsed(*parsed, console, waiter, open);
-  if (!status) return report(status.error(), parsed->arguments.has("json"), console);
+  const Arguments& arguments = parsed->arguments;
+  Session session{console, waiter, nullptr, arguments.has("json"), !arguments.has("no-wait")};
+  const Status status = run_parsed(*parsed, session, open);
+  if (!status) return report(status.error(), session.json && !session.printed, console);
   console.out.flush();
   return 0;
 }

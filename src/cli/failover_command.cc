@@ -34,6 +34,38 @@ Result<size_t> choose(const std::vector<cim::Instance>& points, const std::strin
   return points.size() - 1;
 }
 
+std::string heard(const cim::Instance& status) {
+  return "was heard " + primary_heard(status) + " ago";
+}
+
+// The same command, made to ignore the copy on the primary.
+std::string all_the_same(const std::string& name, const Arguments& arguments) {
+  std::string command = "understudy failover " + name;
+  for (const char* option : {"point", "at"})
+    if (arguments.has(option)) command += " --" + std::string(option) + " '" + arguments.text(option) + "'";
+  return command + " --yes --primary-is-running";
+}
+
+// Two copies of one VM are asked for by name only: what this host knows of the other is how long it is
+// silent.
+Status confirm_second_copy(Session& session, const Arguments& arguments, const cim::Instance& status) {
+  const std::string name = cell(status, "ElementName");
+  if (!arguments.has("yes") && session.console.interactive) {
+    US_TRY(const std::string answer,
+           session.console.ask(
+               "Two copies of it may run. To fail over all the same, type the name of the VM: "));
+    if (answer == name) return {};
+    return fail(ErrorCode::cancelled, "nothing was done: '" + printable(answer) + "' is not '" + name + "'");
+  }
+  const std::string primary = cell(status, "PrimaryHost");
+  return fail(ErrorCode::invalid_state,
+              "VM '" + name + "' may still run on " + primary + ", which " + heard(status) +
+                  ": two copies of it would run",
+              "on " + primary + ": virsh shutdown " + name +
+                  "; once it is off there, or when that copy is to be ignored, here: " +
+                  all_the_same(name, arguments));
+}
+
 }  // namespace
 
 Status failover(Session& session, const Arguments& arguments) {
@@ -45,7 +77,15 @@ Status failover(Session& session, const Arguments& arguments) {
   US_TRY(const auto points, points_of(session.host(), status));
   US_TRY(const size_t chosen, choose(points, name, arguments));
   session.console.err << printable(loss(points, chosen, status)) << std::endl;
-  US_CHECK(confirm(session, arguments, "Fail over '" + name + "'?"));
+  const bool alive = status.get("PrimaryAlive").boolean().value_or(false);
+  if (alive)
+    session.console.err << printable(cell(status, "PrimaryHost") + " " + heard(status))
+                        << " and may still run this VM" << std::endl;
+  if (alive && !arguments.has("primary-is-running")) {
+    US_CHECK(confirm_second_copy(session, arguments, status));
+  } else {
+    US_CHECK(confirm(session, arguments, "Fail over '" + name + "'?"));
+  }
 
   cim::Instance in("INPUT");
   in.set("ComputerSystem", vm_path(status));

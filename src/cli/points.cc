@@ -87,6 +87,11 @@ std::string point_words(const cim::Instance& point) {
   return text + ", cut " + time_text(point.get("CutTime"));
 }
 
+std::string primary_heard(const cim::Instance& status) {
+  const auto seconds = status.get("PrimaryHeardSeconds").number();
+  return seconds ? age_text(Duration::seconds(static_cast<int64_t>(*seconds))) : "";
+}
+
 std::string ran_here(const cim::Instance& status) {
   if (status.get("FailoverRanSeconds").null()) return "";
   return "has run here for " +

@@ -17,10 +17,12 @@ std::string points_table(const std::vector<cim::Instance>& points);  // newest f
 std::string point_age(const cim::Instance& point);                   // "14 s", by the clock of the host
 std::string point_words(const cim::Instance& point);                 // id, type, why it is kept, cut
 
-// What reverts left behind: "5.0 MiB of generation 4, since ...", oldest first.
+// How long ago a replica heard of its primary: "14 s"; "" when it never did in this run of its daemon.
+std::string primary_heard(const cim::Instance& status);
 // "has run here for 3 min since its failover; what it wrote takes up 31.2 MiB"; "" when it is not failed
 // over.
 std::string ran_here(const cim::Instance& status);
+// What reverts left behind: "5.0 MiB of generation 4, since ...", oldest first.
 std::vector<std::string> set_aside(const cim::Instance& status);
 
 // "10m" (s, m, h, d: so long ago), or ISO 8601: local time, or with an offset. What `point list` prints is

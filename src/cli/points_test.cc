@@ -180,6 +180,52 @@ TEST_F(Points, FailoverTakesTheNewestPointNotLaterThanATime) {
   EXPECT_EQ(host_.last_call, "");
 }
 
+TEST_F(Points, FailoverBesideALivingPrimaryIsRefused) {
+  host_.views[2].primary = {Duration::seconds(14), true};
+  EXPECT_EQ(understudy({"failover", "web", "--yes"}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("The latest point is 14 s old"));
+  EXPECT_THAT(err_.str(), HasSubstr("hostc.example was heard 14 s ago and may still run this VM\n"));
+  EXPECT_THAT(err_.str(),
+              HasSubstr("understudy: VM 'web' may still run on hostc.example, which was heard 14 s "
+                        "ago: two copies of it would run\n"));
+  EXPECT_THAT(err_.str(), HasSubstr("next: on hostc.example: virsh shutdown web; "));
+  EXPECT_THAT(err_.str(), HasSubstr("here: understudy failover web --yes --primary-is-running\n"));
+  EXPECT_EQ(understudy({"failover", "web"}), 3);  // with nobody to ask
+  EXPECT_EQ(understudy({"failover", "web", "--yes", "--at", "10m"}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("understudy failover web --at '10m' --yes --primary-is-running\n"));
+  EXPECT_EQ(host_.last_call, "");
+
+  EXPECT_EQ(failed_over_to({"--primary-is-running"}), "failover " + kReplica.lower() + " to the latest");
+  host_.last_call = "";
+  host_.views[2].primary.alive = false;
+  EXPECT_EQ(failed_over_to({}), "failover " + kReplica.lower() + " to the latest");
+  EXPECT_THAT(err_.str(), Not(HasSubstr("may still run")));
+}
+
+TEST_F(Points, FailoverBesideALivingPrimaryAsksForTheName) {
+  host_.views[2].primary = {Duration::seconds(14), true};
+  interactive_ = true;
+  for (const char* answer : {"y", "yes", "", "WEB"}) {
+    answer_ = answer;
+    EXPECT_EQ(understudy({"failover", "web"}), 1) << answer;
+    EXPECT_THAT(err_.str(), HasSubstr("type the name of the VM: "));
+    EXPECT_THAT(err_.str(), HasSubstr("nothing was done"));
+  }
+  EXPECT_EQ(understudy({"failover", "web", "--yes"}), 3);
+  EXPECT_EQ(host_.last_call, "");
+  answer_ = "web";
+  EXPECT_EQ(understudy({"failover", "web"}), 0);
+  EXPECT_EQ(host_.last_call, "failover " + kReplica.lower() + " to the latest");
+}
+
+TEST_F(Points, ShowSaysWhenThePrimaryWasHeard) {
+  EXPECT_EQ(understudy({"show", "web"}), 0);
+  EXPECT_THAT(out_.str(), Not(HasSubstr("heard")));
+  host_.views[2].primary = {Duration::seconds(14), true};
+  EXPECT_EQ(understudy({"show", "web"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("\nprimary heard  14 s ago\n"));
+}
+
 TEST_F(Points, FailoverStartsOnlyOnTheReplica) {
   EXPECT_EQ(understudy({"failover", "db", "--yes"}), 3);
   EXPECT_THAT(err_.str(), HasSubstr("on hostb.example: understudy failover db"));

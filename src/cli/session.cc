@@ -55,7 +55,8 @@ Management& Session::host() const {
   return *management;
 }
 
-void Session::print(const std::string& text, const JsonObject& object) const {
+void Session::print(const std::string& text, const JsonObject& object) {
+  printed = true;
   if (json)
     console.out << object.text() << '\n';
   else

@@ -14,10 +14,11 @@ struct Session {
   Management* management;  // null for local commands
   bool json = false;
   bool wait = true;
+  bool printed = false;  // the result is out: with --json there is one document, and an error adds none
 
   Management& host() const;
   // `text` for people, or the object for --json.
-  void print(const std::string& text, const JsonObject& object) const;
+  void print(const std::string& text, const JsonObject& object);
   void say(const std::string& text) const;  // a line for people only
 };
 

@@ -121,6 +121,7 @@ std::string relationship_text(const Details& d) {
   fields.add("  because", cell(s, "HealthCause"));
   fields.add("  next", cell(s, "HealthNext"));
   fields.add("primary", cell(s, "PrimaryHost"));
+  if (const auto heard = primary_heard(s); !heard.empty()) fields.add("primary heard", heard + " ago");
   fields.add("replica", cell(s, "ReplicaHost"));
   fields.add("stored in", cell(s, "ReplicaDirectory"));
   fields.add("interval", cell(s, "ReplicationInterval") + " s");

@@ -312,8 +312,10 @@ Status store_check(Session& session, const Arguments& arguments) {
   }
   JsonObject object;
   object.set("replicas", replicas);
+  const Status verdict = judge(checks);
+  if (!verdict) object.set("error", to_json(verdict.error()));
   session.print(text, object);
-  return judge(checks);
+  return verdict;
 }
 
 Status store_export(Session& session, const Arguments& arguments) {

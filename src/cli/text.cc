@@ -123,4 +123,12 @@ std::vector<JsonObject> to_json(const std::vector<cim::Instance>& instances) {
   return objects;
 }
 
+JsonObject to_json(const Error& error) {
+  JsonObject object;
+  object.set("code", error_info(error.code()).name);
+  object.set("message", error.message());
+  if (!error.hint().empty()) object.set("next", error.hint());
+  return object;
+}
+
 }  // namespace understudy::cli

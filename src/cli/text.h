@@ -47,5 +47,6 @@ std::string cell(const cim::Instance& instance, std::string_view property);
 // seconds, references as object paths.
 JsonObject to_json(const cim::Instance& instance);
 std::vector<JsonObject> to_json(const std::vector<cim::Instance>& instances);
+JsonObject to_json(const Error& error);  // code, message, next
 
 }  // namespace understudy::cli

@@ -237,7 +237,7 @@ void begin_failover(Step& step) {
   failover.primary_running = call.primary_running.value_or(false);
   s.failover = failover;
   Job& job = step.begin_job(JobType::initiate_failover, "Failover of " + s.name);
-  if (failover.primary_running) job.title += " while the primary answers and runs this VM";
+  if (failover.primary_running) job.title += " while the primary is alive and may still run this VM";
   accept(step, call.call, job.id);
   stop_receiving(step);
 }

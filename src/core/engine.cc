@@ -22,11 +22,26 @@ void prune_jobs(State& state, Wall now) {
   }
 }
 
+// The certificate name of the host that asks; null when nobody does.
+const std::string* asking_peer(const Event& event) {
+  if (const auto* query = std::get_if<QueryAsk>(&event)) return &query->peer;
+  if (const auto* begin = std::get_if<BeginAsk>(&event)) return &begin->peer;
+  if (const auto* finish = std::get_if<FinishAsk>(&event)) return &finish->peer;
+  return nullptr;
+}
+
+// Whatever is answered: who asks is alive.
+void note_heard(State& state, const Event& event, Monotonic now) {
+  const std::string* peer = asking_peer(event);
+  if (peer != nullptr && is_replica(state.phase) && *peer == state.primary_name) state.heard = now;
+}
+
 }  // namespace
 
 Actions Engine::step(const Event& event, Now now) {
   Step step(*this, event, now);
   prune_jobs(state_, now.wall);
+  note_heard(state_, event, now.monotonic);
   // What no phase resumes ends here: none of the jobs stays open for ever, none vanishes.
   if (std::holds_alternative<Started>(event))
     step.end_job(JobType::request_state_change,

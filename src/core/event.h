@@ -49,7 +49,7 @@ struct FailoverCall {
   std::optional<Uuid> point;            // none: the latest
   std::vector<RecoveryPoint> points;    // listed now
   uint64_t generation_spent = 0;        // the highest ever given to a failover here
-  std::optional<bool> primary_running;  // none: it did not answer within limits::kSyncPeer
+  std::optional<bool> primary_running;  // alive, and may run the VM; none: never heard in this run
 };
 struct RevertCall {
   CallId call = 0;

@@ -48,7 +48,7 @@ struct Failover {
   PointType type = PointType::standard;
   Wall cut;                      // of the point
   uint64_t generation = 0;       // the new one
-  bool primary_running = false;  // the primary answered and runs its VM when this was asked
+  bool primary_running = false;  // the primary was alive when this was asked, and may run its VM (alive.h)
   // How long the VM has run here since, as far as the daemon saw it start and stop.
   Wall running_since = {};  // never: it is off
   uint64_t ran_seconds = 0;
@@ -108,6 +108,7 @@ struct State {
   std::string directory;     // of the store
   std::string primary_name;  // certificate name of the only host that may send
   std::optional<Failover> failover;
+  std::optional<Monotonic> heard;  // the primary asked something, in this run of the daemon; not stored
 
   bool first_copy_done() const { return base_sequence != 0; }
   // Everything goes over again in passes, and no delta continues the replica's newest point.

@@ -26,6 +26,12 @@ std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
   return store ? (*store)->points() : std::vector<RecoveryPoint>();
 }
 
+core::PrimarySeen LocalHost::primary_seen(const core::State& state) const {
+  std::optional<Monotonic> received;
+  if (const auto sink = parts_.core.performer().sink(state.vm)) received = sink->received();
+  return core::primary_seen(state, received, parts_.clock.now().monotonic);
+}
+
 providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional<core::State> state) const {
   providers::VmView view;
   view.vm = std::move(vm);
@@ -33,6 +39,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
   if (state) {
     view.state = std::move(*state);
     view.health = core::health_of(view.state, now());
+    view.primary = primary_seen(view.state);
   }
   view.state.vm = view.vm.id;
   view.state.name = view.vm.name;
@@ -194,6 +201,16 @@ providers::MethodResult LocalHost::initiate_failover(const Uuid& vm, const std::
   failover.points = points(vm);
   if (const auto store = parts_.core.performer().replica_store(vm))
     failover.generation_spent = (*store)->generation_spent();
+  if (const auto state = parts_.core.state(vm)) {
+    const core::PrimarySeen primary = primary_seen(*state);
+    if (primary.heard) failover.primary_running = primary.alive;
+    if (primary.alive)
+      log_warning("failover", "asked for while the primary is alive and may still run the VM",
+                  {{"vm", state->name},
+                   {"primary", state->primary_name},
+                   {"heard", age_text(*primary.heard) + " ago"},
+                   {"ran_at", iso_time(state->times.last_cut)}});
+  }
   return call(vm, [&](core::CallId id) -> core::Event {
     failover.call = id;
     return failover;

@@ -48,6 +48,7 @@ class LocalHost final : public providers::Host {
 
  private:
   providers::VmView view(core::VmSummary vm, bool listed, std::optional<core::State> state) const;
+  core::PrimarySeen primary_seen(const core::State& state) const;
   core::CallFacts facts(const Uuid& vm) const;
   std::vector<RecoveryPoint> points(const Uuid& vm) const;
   providers::MethodResult call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make);

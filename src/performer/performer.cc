@@ -13,26 +13,31 @@ Status StagingSink::told(Status status) const {
   if (!status && status.error().code() != ErrorCode::protocol) failed_(status.error());
   return status;
 }
+Status StagingSink::admit() {
+  received_us_ = clock_.now().monotonic.us;
+  if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
+  return {};
+}
 Status StagingSink::write(uint32_t disk, uint64_t offset, ByteView data) {
   const std::lock_guard lock(mutex_);
-  if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
+  US_CHECK(admit());
   bytes_ += data.size();
   return told(store_->write(disk, offset, data));
 }
 Status StagingSink::zero(uint32_t disk, uint64_t offset, uint64_t length) {
   const std::lock_guard lock(mutex_);
-  if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
+  US_CHECK(admit());
   return told(store_->zero(disk, offset, length));
 }
 Status StagingSink::advance(Cursor cursor) {
   const std::lock_guard lock(mutex_);
-  if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
+  US_CHECK(admit());
   return told(store_->advance(cursor));
 }
 // Behind the last disk: so the store can tell a transfer that is whole from one that was cut.
 Status StagingSink::complete(Cursor) {
   const std::lock_guard lock(mutex_);
-  if (store_ == nullptr) return fail(ErrorCode::cancelled, "receiving has been ended on this host");
+  US_CHECK(admit());
   return told(store_->advance({static_cast<uint32_t>(store_->identity().disks.size()), 0}));
 }
 void StagingSink::attach(store::Machine machine) {
@@ -50,6 +55,10 @@ void StagingSink::close() {
 uint64_t StagingSink::bytes() const {
   const std::lock_guard lock(mutex_);
   return bytes_;
+}
+std::optional<Monotonic> StagingSink::received() const {
+  const int64_t us = received_us_;
+  return us == 0 ? std::nullopt : std::optional(Monotonic{us});
 }
 
 Performer::Performer(Ports ports, Executors executors, Post post)

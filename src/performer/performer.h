@@ -2,6 +2,7 @@
 // one event. Owned by the core; perform() on its thread only.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,24 +23,29 @@ namespace understudy::performer {
 class StagingSink final : public transfer::Sink {
  public:
   // `failed` hears of every error of the store, from the thread that met it.
-  StagingSink(std::shared_ptr<store::ReplicaStore> store, std::function<void(const Error&)> failed)
-      : store_(std::move(store)), failed_(std::move(failed)) {}
+  StagingSink(std::shared_ptr<store::ReplicaStore> store, Clock& clock,
+              std::function<void(const Error&)> failed)
+      : store_(std::move(store)), clock_(clock), failed_(std::move(failed)) {}
   Status write(uint32_t disk, uint64_t offset, ByteView data) override;
   Status zero(uint32_t disk, uint64_t offset, uint64_t length) override;
   Status advance(Cursor cursor) override;
   Status complete(Cursor end) override;
   void close();
   uint64_t bytes() const;
+  std::optional<Monotonic> received() const;  // when something came last; waits for no write
   // The VM as of the cut that is received, for its publication.
   void attach(store::Machine machine);
   store::Machine machine() const;
 
  private:
+  Status admit();  // notes that something came; an error once closed
   Status told(Status status) const;
 
   mutable std::mutex mutex_;
   std::shared_ptr<store::ReplicaStore> store_;  // null once closed
+  Clock& clock_;
   const std::function<void(const Error&)> failed_;
+  std::atomic<int64_t> received_us_ = 0;  // 0: nothing yet
   uint64_t bytes_ = 0;
   store::Machine machine_;
 };

@@ -163,7 +163,7 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
         }
         const std::lock_guard lock(mine->mutex);
         mine->sink = std::make_shared<StagingSink>(
-            *store, [this, vm](const Error& error) { post_(vm, core::ReceiveFailed{error}); });
+            *store, ports_.clock, [this, vm](const Error& error) { post_(vm, core::ReceiveFailed{error}); });
         return core::StagingOpened{action.id, *cursor};
       },
       [id = action.id](const Error& error) -> core::Event {

@@ -142,6 +142,20 @@ struct World {
   }
 };
 
+TEST(StagingSink, TellsWhenSomethingCameLast) {
+  struct : Clock {
+    Monotonic at;
+    Now now() const override { return {at, {1}}; }
+  } clock;
+  StagingSink sink(nullptr, clock, [](const Error&) {});  // as after close(): the other host may not know yet
+  EXPECT_FALSE(sink.received());
+  for (const int64_t us : {5'000'000, 9'000'000}) {
+    clock.at = {us};
+    EXPECT_EQ(sink.zero(0, 0, 4096).error().code(), ErrorCode::cancelled);
+    EXPECT_EQ(sink.received(), clock.at);
+  }
+}
+
 TEST(CoreLoop, AnswersAndRemembersTheJob) {
   World world;
   ASSERT_TRUE(world.loop.load());

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/alive.h"
 #include "core/health.h"
 #include "core/ports/hypervisor.h"
 #include "core/state.h"
@@ -26,6 +27,7 @@ struct VmView {
   bool listed = true;
   core::State state;
   core::Health health;
+  core::PrimarySeen primary;            // on a replica
   std::vector<RecoveryPoint> points;    // oldest first
   std::vector<SetAsideView> set_aside;  // oldest first
   uint64_t failover_bytes = 0;          // what the overlays of a failover take up

@@ -258,6 +258,21 @@ TEST_F(ProvidersTest, StatusSaysHowOldTheNewestPointIs) {
   EXPECT_TRUE(s.get("HealthCause").null());
 }
 
+TEST_F(ProvidersTest, StatusOfAReplicaSaysWhenItsPrimaryWasHeard) {
+  const auto status = [&](const std::string& name) {
+    return query("SELECT * FROM Understudy_ReplicationStatus WHERE ElementName = '" + name + "'")
+        .at(0)
+        .instance;
+  };
+  EXPECT_TRUE(status("web").get("PrimaryHeardSeconds").null());
+  EXPECT_EQ(status("web").get("PrimaryAlive").boolean(), false);
+  host_.views[2].primary = {Duration::millis(14'900), true};
+  EXPECT_EQ(status("web").get("PrimaryHeardSeconds").number(), 14U);
+  EXPECT_EQ(status("web").get("PrimaryAlive").boolean(), true);
+  EXPECT_TRUE(status("db").get("PrimaryHeardSeconds").null());
+  EXPECT_TRUE(status("db").get("PrimaryAlive").null());
+}
+
 TEST_F(ProvidersTest, StatusGivesHealthWithCauseAndNextStep) {
   const auto items = query("SELECT * FROM Understudy_ReplicationStatus WHERE ReplicationHealth = 2");
   ASSERT_EQ(items.size(), 1U);

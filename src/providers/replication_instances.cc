@@ -91,6 +91,13 @@ void set_known(cim::Instance& i, std::string_view name, const std::string& text)
   if (!text.empty()) i.set(name, text);
 }
 
+void set_primary_seen(cim::Instance& i, const VmView& view) {
+  if (core::mode_of(view.state) != ReplicationMode::replica) return;
+  i.set("PrimaryAlive", view.primary.alive);
+  if (view.primary.heard)
+    i.set("PrimaryHeardSeconds", static_cast<uint64_t>(view.primary.heard->whole_seconds()));
+}
+
 }  // namespace
 
 PointType failed_over_type(const core::State& state) {
@@ -255,6 +262,7 @@ void status(Host& host, const VmView& view, Instances& out) {
     i.set("Generation", s.lineage.generation).set("Sequence", s.lineage.sequence);
     i.set("Warnings", array_of(s.warnings));
     set_aside(i, view.set_aside);
+    set_primary_seen(i, view);
     if (failed_over_type(s) != PointType::none)
       i.set("FailoverRanSeconds", core::ran_seconds(*s.failover, host.now()))
           .set("FailoverBytes", view.failover_bytes);

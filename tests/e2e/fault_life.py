@@ -331,7 +331,7 @@ class Failover(Phase):
         self.point = life.points()[self.which]
 
     def act(self, life):
-        return life.command("B", "failover", VM, "--yes", "--point", self.point["id"])
+        return life.command("B", "failover", VM, "--yes", "--primary-is-running", "--point", self.point["id"])
 
     def done(self, life):
         return life.status("B").get("Phase") == "failed_over"
@@ -354,7 +354,7 @@ class Revert(Phase):
     def ready(self, life):
         life.write()
         self.listed = [p["id"] for p in life.points()]
-        life.site.cli("B", "failover", VM, "--yes")
+        life.site.cli("B", "failover", VM, "--yes", "--primary-is-running")
 
     def act(self, life):
         return life.command("B", "revert", VM, "--yes")
@@ -378,7 +378,7 @@ class Told(Phase):
 
     def ready(self, life):
         life.write()
-        life.site.cli("B", "failover", VM, "--yes")
+        life.site.cli("B", "failover", VM, "--yes", "--primary-is-running")
         self.newest = life.newest()
 
     def done(self, life):
@@ -428,7 +428,7 @@ class DayLater(Cycle):
 
     def ready(self, life):
         super().ready(life)
-        life.site.cli("B", "failover", VM, "--yes")
+        life.site.cli("B", "failover", VM, "--yes", "--primary-is-running")
         life.site.cli("B", "revert", VM, "--yes")
         life.b().clock = "+25h"
 

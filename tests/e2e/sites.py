@@ -10,6 +10,7 @@ A Daemon is one understudyd inside its host; programs come from $UNDERSTUDY_BUIL
 import contextlib
 import json
 import os
+import pty
 import re
 import select
 import signal
@@ -250,6 +251,28 @@ class Site:
         """`understudy ...` on a host: its output as text; with check=False the finished process."""
         done = self.lab.host(host).run([BIN / "understudy", *words], check=check, timeout=timeout, **kw)
         return done.stdout if check else done
+
+    def cli_on_terminal(self, host, *words, prompt, answer, timeout=180):
+        """The same on a terminal, by a person who answers what ends in `prompt`: all that was shown; it must work."""
+        ours, its = pty.openpty()
+        process = self.lab.host(host).popen([BIN / "understudy", *words], stdin=its, stdout=its, stderr=its)
+        os.close(its)
+        shown, answered, deadline = b"", False, time.monotonic() + timeout
+        try:
+            while select.select([ours], [], [], max(deadline - time.monotonic(), 0))[0]:
+                try:
+                    some = os.read(ours, 4096)
+                except OSError:  # EIO: nobody has the terminal any more
+                    break
+                shown += some
+                if not answered and prompt.encode() in shown:
+                    answered = os.write(ours, answer.encode() + b"\n") > 0
+            text = shown.decode().replace("\r\n", "\n")
+            assert process.wait(timeout=max(deadline - time.monotonic(), 1)) == 0 and answered, text
+            return text
+        finally:
+            os.close(ours)
+            process.kill()
 
     def wsman(self, name) -> Wsman:
         if name not in self._clients:

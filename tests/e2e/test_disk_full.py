@@ -64,7 +64,7 @@ def test_full_disk_of_the_replica_costs_no_point_and_heals(site):
 
 def what_a_revert_set_aside_gives_way(site, vm, folder, ballast):
     """The VM ran here and wrote; the space of that is taken when replication needs it."""
-    site.cli("B", "failover", VM, "--yes")
+    site.cli("B", "failover", VM, "--yes", "--primary-is-running")
     serial = site.serial(site.b, VM, from_start=False)
     site.cli("B", "vm", "start", VM)
     serial.wait_for(r"^READY", 120)

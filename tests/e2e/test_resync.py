@@ -196,7 +196,7 @@ def test_failover_during_a_resync_uses_the_last_point(site, vm):
     held = hold_points(site, vm)
     with slow_link(site):
         begin_slow_resync(site, vm)
-        site.cli("B", "failover", VM, "--yes")
+        site.cli("B", "failover", VM, "--yes", "--primary-is-running")
     assert points_still_hold(site, vm, held) >= 2
     site.done("B", site.wsman("B").request_state(vm, 2))
     serial = site.serial(site.b, VM)

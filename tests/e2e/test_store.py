@@ -97,7 +97,9 @@ def test_check_names_a_flipped_bit_and_the_newest_good_point(dead, vm):
         assert done.returncode == 1 and "damaged" in done.stderr and f"understudy resync {VM}" in done.stderr
         assert image.name in done.stdout and f"at byte {place}" in done.stdout
         done = dead.cli("B", "store", "check", dead.replica(vm), "--json", check=False)
-        oldest = json.loads(done.stdout.splitlines()[0])["replicas"][0]["points"][-1]
+        shown = json.loads(done.stdout)
+        assert "damaged" in shown["error"]["message"] and "damaged" in done.stderr
+        oldest = shown["replicas"][0]["points"][-1]
         assert oldest["result"] == "damaged" and oldest["damages"][0]["disk"] == "vda"
     finally:
         flip(image, host + 100)
