@@ -83,6 +83,13 @@ const Command kCommands[] = {
     {"authorize", "PRIMARY", "Let a primary host send replicas here", kAuthorize,
      "PRIMARY is the name in its certificate, *.domain, or * for any that our authority has signed.",
      authorize},
+    {"unauthorize",
+     "PRIMARY",
+     "Take the authorization of a primary host back",
+     {},
+     "PRIMARY is as `understudy authorizations` shows it. From now on nothing more is taken from it;\n"
+     "its replicas stay on this host, with all their recovery points.",
+     unauthorize},
     {"authorizations", "", "List the primary hosts that may send", {}, "", authorizations},
     {"enable", "VM", "Enable replication of a VM to another host", kEnable,
      "Run it on the host where the VM runs. VM is a name or a UUID. Application-consistent points\n"

@@ -17,6 +17,7 @@ std::span<const Option> global_options();
 Status server_enable(Session& session, const Arguments& arguments);
 Status server_show(Session& session, const Arguments& arguments);
 Status authorize(Session& session, const Arguments& arguments);
+Status unauthorize(Session& session, const Arguments& arguments);
 Status authorizations(Session& session, const Arguments& arguments);
 // replication_commands.cc
 Status enable(Session& session, const Arguments& arguments);

@@ -190,6 +190,21 @@ TEST_F(Commands, ServerAndAuthorizations) {
   EXPECT_TRUE(JsonObject::parse(out_.str()));
 }
 
+TEST_F(Commands, UnauthorizeSaysWhatStays) {
+  host_.views[2].state.directory = "/srv/replicas/web";
+  host_.entries = {{"hostc.example", "/srv/replicas", ""}, {"*.example", "/any", ""}};
+  EXPECT_EQ(understudy({"unauthorize", "hostc.example"}), 0);
+  EXPECT_EQ(out_.str(),
+            "The entry 'hostc.example' is removed, but '*.example' still admits that host.\n"
+            "The replica of 'web' stays in /srv/replicas/web, with all its recovery points.\n");
+  EXPECT_EQ(understudy({"unauthorize", "*.example"}), 0);
+  EXPECT_EQ(out_.str(), "'*.example' is not authorized any more: nothing more is taken from it.\n");
+  EXPECT_TRUE(host_.entries.empty());
+  EXPECT_EQ(understudy({"unauthorize", "hostc.example"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("next: understudy authorizations"));
+  EXPECT_EQ(understudy({"unauthorize"}), 2);
+}
+
 TEST_F(Commands, JobsAreListedAndShown) {
   EXPECT_EQ(understudy({"job", "list"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr(kJob.lower() + "  db  running    25 %"));

@@ -19,6 +19,23 @@ uint64_t space_of_overlays(const store::ReplicaStore& store) {
     if (::stat(store.active_path(disk).c_str(), &at) == 0) bytes += static_cast<uint64_t>(at.st_blocks) * 512;
   return bytes;
 }
+
+// The folder for replicas, made when it is missing.
+Status make_storage(const std::string& folder) {
+  if (!folder.starts_with('/'))
+    return fail(ErrorCode::invalid_parameter, "the storage location '" + folder + "' is not an absolute path",
+                "give a folder such as /var/lib/understudy/replicas");
+  struct stat info {};
+  if (stat(folder.c_str(), &info) != 0) {
+    if (mkdir(folder.c_str(), 0711) != 0)
+      return fail(ErrorCode::not_found,
+                  "the storage location " + folder + " does not exist and cannot be made",
+                  "make it, or name another: mkdir -p -m 0711 " + folder);
+  } else if (!S_ISDIR(info.st_mode)) {
+    return fail(ErrorCode::invalid_parameter, "the storage location " + folder + " is not a folder");
+  }
+  return {};
+}
 }  // namespace
 
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
@@ -105,20 +122,19 @@ Status LocalHost::modify_service_settings(const ServiceSettings& settings) {
 }
 
 Status LocalHost::add_authorization_entry(const AuthorizationEntry& entry) {
-  const std::string& folder = entry.replica_storage_location;
-  if (!folder.starts_with('/'))
-    return fail(ErrorCode::invalid_parameter, "the storage location '" + folder + "' is not an absolute path",
-                "give a folder such as /var/lib/understudy/replicas");
-  struct stat info {};
-  if (stat(folder.c_str(), &info) != 0) {
-    if (mkdir(folder.c_str(), 0711) != 0)
-      return fail(ErrorCode::not_found,
-                  "the storage location " + folder + " does not exist and cannot be made",
-                  "make it, or name another: mkdir -p -m 0711 " + folder);
-  } else if (!S_ISDIR(info.st_mode)) {
-    return fail(ErrorCode::invalid_parameter, "the storage location " + folder + " is not a folder");
-  }
+  US_CHECK(make_storage(entry.replica_storage_location));
   return parts_.registry.add_entry(entry);
+}
+
+Status LocalHost::modify_authorization_entry(const AuthorizationEntry& entry) {
+  US_CHECK(make_storage(entry.replica_storage_location));
+  return parts_.registry.modify_entry(entry);
+}
+
+Status LocalHost::remove_authorization_entry(const std::string& allowed_primary_host_system) {
+  US_CHECK(parts_.registry.remove_entry(allowed_primary_host_system));
+  log_info("link", "an authorization entry was removed", {{"primary", allowed_primary_host_system}});
+  return {};
 }
 
 core::CallFacts LocalHost::facts(const Uuid& vm) const {

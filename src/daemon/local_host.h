@@ -36,6 +36,8 @@ class LocalHost final : public providers::Host {
   Status modify_service_settings(const ServiceSettings& settings) override;
   std::vector<AuthorizationEntry> authorization_entries() override { return parts_.registry.entries(); }
   Status add_authorization_entry(const AuthorizationEntry& entry) override;
+  Status modify_authorization_entry(const AuthorizationEntry& entry) override;
+  Status remove_authorization_entry(const std::string& allowed_primary_host_system) override;
   providers::MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override;
   providers::MethodResult start_replication(const Uuid& vm) override;
   providers::MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override;

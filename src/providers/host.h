@@ -51,6 +51,10 @@ class Host {
   virtual std::vector<AuthorizationEntry> authorization_entries() = 0;
   virtual Status add_authorization_entry(
       const AuthorizationEntry& entry) = 0;  // makes the directory; duplicate: invalid_parameter
+  // Both are for the entry of that AllowedPrimaryHostSystem; invalid_parameter when there is none. A changed
+  // storage location is for new replicas. After a removal nothing more is taken from whom it admitted.
+  virtual Status modify_authorization_entry(const AuthorizationEntry& entry) = 0;
+  virtual Status remove_authorization_entry(const std::string& allowed_primary_host_system) = 0;
 
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
   virtual MethodResult start_replication(const Uuid& vm) = 0;

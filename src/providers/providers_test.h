@@ -50,6 +50,17 @@ class FakeHost final : public Host {
     entries.push_back(entry);
     return {};
   }
+  Status modify_authorization_entry(const AuthorizationEntry& entry) override {
+    US_TRY(const auto known, entry_of(entry.allowed_primary_host_system));
+    known->replica_storage_location = entry.replica_storage_location;
+    known->trust_group = entry.trust_group;
+    return {};
+  }
+  Status remove_authorization_entry(const std::string& allowed_primary_host_system) override {
+    US_TRY(const auto known, entry_of(allowed_primary_host_system));
+    entries.erase(known);
+    return {};
+  }
   MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override {
     created = settings;
     return called("create " + vm.lower());
@@ -87,6 +98,12 @@ class FakeHost final : public Host {
   std::string last_call;
 
  private:
+  Result<std::vector<AuthorizationEntry>::iterator> entry_of(const std::string& name) {
+    for (auto at = entries.begin(); at != entries.end(); ++at)
+      if (cim::same_name(at->allowed_primary_host_system, name)) return at;
+    return fail(ErrorCode::invalid_parameter, "no authorization entry is for '" + name + "'",
+                "understudy authorizations");
+  }
   MethodResult called(std::string what) {
     last_call = std::move(what);
     if (verdict.error) return fail(*verdict.error);

@@ -32,8 +32,29 @@ Result<cim::InvokeResult> modify_service_settings(const Call& call) {
 
 Result<cim::InvokeResult> add_authorization_entry(const Call& call) {
   US_TRY(const cim::Instance given, embedded(call, "AuthorizationEntry"));
-  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given));
+  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given, {}));
   return done(call.host.add_authorization_entry(entry));
+}
+
+// The entry that the given one changes.
+Result<AuthorizationEntry> known_entry(const Call& call, const cim::Instance& given) {
+  const std::string name = given.get("AllowedPrimaryHostSystem").text().value_or("");
+  for (const AuthorizationEntry& known : call.host.authorization_entries())
+    if (cim::same_name(known.allowed_primary_host_system, name)) return known;
+  return invalid("no authorization entry is for '" + name.substr(0, 256) + "'", "understudy authorizations");
+}
+
+Result<cim::InvokeResult> modify_authorization_entry(const Call& call) {
+  US_TRY(const cim::Instance given, embedded(call, "AuthorizationEntry"));
+  US_TRY(AuthorizationEntry known, known_entry(call, given));
+  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given, std::move(known)));
+  return done(call.host.modify_authorization_entry(entry));
+}
+
+Result<cim::InvokeResult> remove_authorization_entry(const Call& call) {
+  const std::string name = call.parameters.get("AllowedPrimaryHostSystem").text().value_or("");
+  if (name.empty()) return invalid("AllowedPrimaryHostSystem is missing", "understudy authorizations");
+  return done(call.host.remove_authorization_entry(name));
 }
 
 Status check_provider(const Call& call, const cim::Instance& given) {
@@ -147,6 +168,8 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
   static const Table table = {
       {"ModifyServiceSettings", modify_service_settings},
       {"AddAuthorizationEntry", add_authorization_entry},
+      {"ModifyAuthorizationEntry", modify_authorization_entry},
+      {"RemoveAuthorizationEntry", remove_authorization_entry},
       {"CreateReplicationRelationship", create_relationship},
       {"StartReplication", start_replication},
       {"InitiateFailover", initiate_failover},

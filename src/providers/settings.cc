@@ -193,8 +193,7 @@ Result<ServiceSettings> service_settings_from(const cim::Instance& given, Servic
   return s;
 }
 
-Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given) {
-  AuthorizationEntry entry;
+Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given, AuthorizationEntry entry) {
   Reader read(given);
   read.text("AllowedPrimaryHostSystem", entry.allowed_primary_host_system);
   read.text("ReplicaStorageLocation", entry.replica_storage_location);

@@ -20,6 +20,6 @@ Result<ReplicationSettings> replication_settings_from(const cim::Instance& given
 Result<std::vector<std::string>> included_disks_from(const cim::Instance& given, const VmView& view,
                                                      const cim::XmlParser& parse_xml);
 Result<ServiceSettings> service_settings_from(const cim::Instance& given, ServiceSettings settings);
-Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given);
+Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given, AuthorizationEntry entry);
 
 }  // namespace understudy::providers
