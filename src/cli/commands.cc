@@ -91,6 +91,13 @@ const Command kCommands[] = {
      "its replicas stay on this host, with all their recovery points.",
      unauthorize},
     {"authorizations", "", "List the primary hosts that may send", {}, "", authorizations},
+    {"connection test",
+     "HOST:PORT",
+     "Try whether this host could send replicas to another",
+     {},
+     "Resolves, connects, checks both certificates, and asks whether HOST takes replicas from this\n"
+     "host. Nothing is changed. Without a port it is 443.",
+     connection_test},
     {"enable", "VM", "Enable replication of a VM to another host", kEnable,
      "Run it on the host where the VM runs. VM is a name or a UUID. Application-consistent points\n"
      "are kept as the hourly ones are, so HOURS is not more than --history. When both sides have to\n"

@@ -22,6 +22,7 @@ Status authorizations(Session& session, const Arguments& arguments);
 // replication_commands.cc
 Status enable(Session& session, const Arguments& arguments);
 Status start(Session& session, const Arguments& arguments);
+Status connection_test(Session& session, const Arguments& arguments);
 // show_commands.cc
 Status list(Session& session, const Arguments& arguments);
 Status show(Session& session, const Arguments& arguments);

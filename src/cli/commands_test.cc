@@ -205,6 +205,19 @@ TEST_F(Commands, UnauthorizeSaysWhatStays) {
   EXPECT_EQ(understudy({"unauthorize"}), 2);
 }
 
+TEST_F(Commands, AConnectionIsTested) {
+  host_.service.certificate_thumbprint = "ab";
+  EXPECT_EQ(understudy({"connection", "test", "hostb:8443"}), 0);
+  EXPECT_EQ(host_.last_call, "test hostb 8443");
+  EXPECT_THAT(out_.str(), HasSubstr("Next: understudy enable VM --to hostb:8443"));
+  EXPECT_EQ(understudy({"connection", "test", "hostb"}), 0);
+  EXPECT_EQ(host_.last_call, "test hostb 443");
+  host_.verdict.error = Error(ErrorCode::access_denied, "hostb does not authorize this host", "authorize it");
+  EXPECT_EQ(understudy({"connection", "test", "hostb:8443"}), 5);
+  EXPECT_THAT(err_.str(), HasSubstr("next: authorize it"));
+  EXPECT_EQ(understudy({"connection", "test", "hosta.example"}), 2);
+}
+
 TEST_F(Commands, JobsAreListedAndShown) {
   EXPECT_EQ(understudy({"job", "list"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr(kJob.lower() + "  db  running    25 %"));

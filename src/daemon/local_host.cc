@@ -11,6 +11,9 @@
 namespace understudy::daemon {
 
 namespace {
+// Leaves time for the answer within limits::kMethodReply.
+constexpr Duration kConnectionTest = Duration::seconds(15);
+
 // QEMU has the files open: only what the file system says of them is asked.
 uint64_t space_of_overlays(const store::ReplicaStore& store) {
   uint64_t bytes = 0;
@@ -137,6 +140,20 @@ Status LocalHost::remove_authorization_entry(const std::string& allowed_primary_
   return {};
 }
 
+std::vector<Bytes> LocalHost::certificates() {
+  std::vector<Bytes> found;
+  for (const std::string& file : {parts_.certificate, parts_.management_certificate}) {
+    auto der = net::load_certificate_der(file);
+    if (der && std::ranges::find(found, *der) == found.end()) found.push_back(std::move(*der));
+  }
+  return found;
+}
+
+Status LocalHost::test_connection(const std::string& host, uint16_t port) {
+  const auto peer = parts_.connector.connect(host, port, kConnectionTest, CancelToken());
+  return peer ? Status() : Status(tl::unexpected<Error>(peer.error()));
+}
+
 core::CallFacts LocalHost::facts(const Uuid& vm) const {
   core::CallFacts facts;
   auto found = parts_.hypervisor.find(vm);
@@ -236,6 +253,10 @@ providers::MethodResult LocalHost::create_point(const Uuid& vm, bool application
   return call(vm, [&](core::CallId id) -> core::Event {
     return core::PointCall{id, now, application_consistent};
   });
+}
+
+providers::MethodResult LocalHost::reset_statistics(const Uuid& vm) {
+  return call(vm, [](core::CallId id) -> core::Event { return core::StatisticsCall{id}; });
 }
 
 providers::MethodResult LocalHost::request_power(const Uuid& vm, bool on) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "core/health.h"
 #include "core/ports/hypervisor.h"
 #include "core/state.h"
@@ -56,6 +57,11 @@ class Host {
   virtual Status modify_authorization_entry(const AuthorizationEntry& entry) = 0;
   virtual Status remove_authorization_entry(const std::string& allowed_primary_host_system) = 0;
 
+  // DER of every certificate that this host shows to others; those that cannot be read are left out.
+  virtual std::vector<Bytes> certificates() = 0;
+  // Connects as replication would, up to the other host's word that it takes replicas from this one.
+  virtual Status test_connection(const std::string& host, uint16_t port) = 0;
+
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
   virtual MethodResult start_replication(const Uuid& vm) = 0;
   virtual MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) = 0;
@@ -64,6 +70,7 @@ class Host {
   virtual MethodResult request_replication_state(const Uuid& vm, uint16_t requested) = 0;
   virtual MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) = 0;  // none: now
   virtual MethodResult create_point(const Uuid& vm, bool application_consistent) = 0;
+  virtual MethodResult reset_statistics(const Uuid& vm) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -63,25 +63,11 @@ Result<cim::InvokeResult> request_power(const Call& call) {
   return answer(call.host.request_power(vm, state == 2));
 }
 
-// ReplicationRelationship may be left out: it is the VM's only one, or it is refused.
 Result<cim::InvokeResult> request_replication_state(const Call& call) {
-  std::optional<std::string> relationship;
-  if (!call.parameters.get("ReplicationRelationship").text().value_or("").empty()) {
-    US_TRY(const cim::Instance given, embedded(call, "ReplicationRelationship"));
-    relationship = given.get("InstanceID").text().value_or("");
-  }
+  US_TRY(const std::optional<std::string> relationship, relationship_argument(call));
   US_TRY(const uint64_t state, requested_state(call));
   US_TRY(const Uuid vm, target_vm(call));
-  if (relationship) {
-    const auto number = relationship_number(vm, *relationship);
-    if (!number)
-      return invalid_parameter(
-          "ReplicationRelationship '" + relationship->substr(0, 128) + "' is no relationship of this VM",
-          "its InstanceID is " + relationship_id(vm));
-    if (*number != 0)
-      return invalid_parameter("this VM has no extended relationship (" + relationship->substr(0, 128) + ")",
-                               "leave ReplicationRelationship out");
-  }
+  US_CHECK(check_relationship(vm, relationship));
   return answer(call.host.request_replication_state(vm, static_cast<uint16_t>(state)));
 }
 
@@ -108,6 +94,26 @@ Result<Uuid> vm_argument(const Call& call) {
   if (!id)
     return invalid_parameter("ComputerSystem names '" + name->second.substr(0, 64) + "', which is no GUID");
   return *id;
+}
+
+Result<std::optional<std::string>> relationship_argument(const Call& call) {
+  if (call.parameters.get("ReplicationRelationship").text().value_or("").empty())
+    return std::optional<std::string>();
+  US_TRY(const cim::Instance given, embedded(call, "ReplicationRelationship"));
+  return std::optional(given.get("InstanceID").text().value_or(""));
+}
+
+Status check_relationship(const Uuid& vm, const std::optional<std::string>& relationship) {
+  if (!relationship) return {};
+  const auto number = relationship_number(vm, *relationship);
+  if (!number)
+    return invalid_parameter(
+        "ReplicationRelationship '" + relationship->substr(0, 128) + "' is no relationship of this VM",
+        "its InstanceID is " + relationship_id(vm));
+  if (*number != 0)
+    return invalid_parameter("this VM has no extended relationship (" + relationship->substr(0, 128) + ")",
+                             "leave ReplicationRelationship out");
+  return {};
 }
 
 Result<VmView> view_of(const Call& call, const Uuid& vm) {

@@ -2,6 +2,8 @@
 // not supported), then Host decides. What is refused is a ReturnValue with the reason beside it.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "cim/object_manager.h"
@@ -30,6 +32,10 @@ Result<cim::InvokeResult> job_methods(const Call& call);          // Msvm_Concre
 Result<cim::Instance> embedded(const Call& call, std::string_view parameter);
 // The VM of the ComputerSystem parameter, before it is looked up: not missing, no other class, not the host.
 Result<Uuid> vm_argument(const Call& call);
+// InstanceID of the ReplicationRelationship parameter; none when it is left out: the VM's only one.
+Result<std::optional<std::string>> relationship_argument(const Call& call);
+// invalid_parameter unless it is the VM's only one.
+Status check_relationship(const Uuid& vm, const std::optional<std::string>& relationship);
 // invalid_parameter when this host has no such VM.
 Result<VmView> view_of(const Call& call, const Uuid& vm);
 

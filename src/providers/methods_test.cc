@@ -382,7 +382,7 @@ TEST_F(Methods, FailoverTakesAPointOfThisVmOnly) {
 
 TEST_F(Methods, WhatIsNotThereYetSaysSo) {
   EXPECT_EQ(call("CommitFailover", input({{"ComputerSystem", vm_path(kReplica)}})).return_value, 32770U);
-  EXPECT_EQ(call("GetSystemCertificates", input({})).return_value, 32770U);
+  EXPECT_EQ(call("TestReplicaSystem", input({{"ComputerSystem", vm_path(kReplica)}})).return_value, 32770U);
   EXPECT_EQ(call("StartService", input({})).return_value, 1U);
   EXPECT_EQ(call("StopService", input({})).return_value, 1U);
   const auto stopped = call("RequestStateChange", input({{"RequestedState", 3U}}));

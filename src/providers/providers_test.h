@@ -61,6 +61,12 @@ class FakeHost final : public Host {
     entries.erase(known);
     return {};
   }
+  std::vector<Bytes> certificates() override { return installed; }
+  Status test_connection(const std::string& host, uint16_t port) override {
+    auto tested = called("test " + host + " " + std::to_string(port));
+    if (!tested) return fail(tested.error());
+    return {};
+  }
   MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override {
     created = settings;
     return called("create " + vm.lower());
@@ -79,6 +85,7 @@ class FakeHost final : public Host {
   MethodResult create_point(const Uuid& vm, bool application_consistent) override {
     return called((application_consistent ? "consistent point of " : "point of ") + vm.lower());
   }
+  MethodResult reset_statistics(const Uuid& vm) override { return called("reset " + vm.lower()); }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
   }
@@ -94,6 +101,7 @@ class FakeHost final : public Host {
   std::vector<VmView> views;
   ServiceSettings service;
   std::vector<AuthorizationEntry> entries;
+  std::vector<Bytes> installed;
   ReplicationSettings created;
   std::string last_call;
 
