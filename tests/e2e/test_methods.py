@@ -59,7 +59,7 @@ def test_statistics_count_and_begin_anew(site):
         assert reset["ReturnValue"] == 0, reset
         second, _ = statistics(site, host, vm)
         assert second["StartStatisticTime"] > first["StartStatisticTime"]
-        assert int(second["ReplicationSuccessCount"]) < int(first["ReplicationSuccessCount"]) + 1
+        assert int(second["ReplicationSuccessCount"]) <= 1, second  # a cycle may have ended meanwhile
     _, issues = statistics(site, "B", vm)
     assert not issues, issues
     site.a.virsh("destroy", "counted")
