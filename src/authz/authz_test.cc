@@ -203,6 +203,11 @@ TEST(Policy, EachRoleHasItsVerbs) {
   for (const Role role : {Role::reader, Role::operator_, Role::administrator}) {
     EXPECT_TRUE(allowed(role, ""));
     EXPECT_TRUE(allowed(role, "GetReplicationStatistics"));
+    EXPECT_TRUE(allowed(role, "GetSystemCertificates"));
+    EXPECT_EQ(allowed(role, "ResetReplicationStatistics"), role >= Role::operator_);
+    EXPECT_EQ(allowed(role, "TestReplicationConnection"), role >= Role::operator_);
+    EXPECT_EQ(allowed(role, "ModifyAuthorizationEntry"), role == Role::administrator);
+    EXPECT_EQ(allowed(role, "RemoveAuthorizationEntry"), role == Role::administrator);
     EXPECT_EQ(allowed(role, "initiatefailover"), role >= Role::operator_);
     EXPECT_EQ(allowed(role, "RequestReplicationStateChangeEx"), role >= Role::operator_);
     EXPECT_EQ(allowed(role, "CreateRecoveryPoint"), role >= Role::operator_);

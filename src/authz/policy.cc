@@ -10,12 +10,13 @@ namespace understudy::authz {
 namespace {
 
 // Methods that only tell. Everything that is in neither list is the administrator's.
-constexpr std::array<std::string_view, 6> kReaderMethods{"FormatError",
+constexpr std::array<std::string_view, 7> kReaderMethods{"FormatError",
                                                          "GetError",
                                                          "GetErrorEx",
                                                          "GetReplicationStatistics",
                                                          "GetReplicationStatisticsEx",
-                                                         "GetSummaryInformation"};
+                                                         "GetSummaryInformation",
+                                                         "GetSystemCertificates"};
 
 constexpr std::array<std::string_view, 16> kOperatorMethods{"CommitFailover",
                                                             "CreateRecoveryPoint",

@@ -84,7 +84,21 @@ const Command kCommands[] = {
     {"authorize", "PRIMARY", "Let a primary host send replicas here", kAuthorize,
      "PRIMARY is the name in its certificate, *.domain, or * for any that our authority has signed.",
      authorize},
+    {"unauthorize",
+     "PRIMARY",
+     "Take the authorization of a primary host back",
+     {},
+     "PRIMARY is as `understudy authorizations` shows it. From now on nothing more is taken from it;\n"
+     "its replicas stay on this host, with all their recovery points.",
+     unauthorize},
     {"authorizations", "", "List the primary hosts that may send", {}, "", authorizations},
+    {"connection test",
+     "HOST:PORT",
+     "Try whether this host could send replicas to another",
+     {},
+     "Resolves, connects, checks both certificates, and asks whether HOST takes replicas from this\n"
+     "host. Nothing is changed. Without a port it is 443.",
+     connection_test},
     {"enable", "VM", "Enable replication of a VM to another host", kEnable,
      "Run it on the host where the VM runs. VM is a name or a UUID. Application-consistent points\n"
      "are kept as the hourly ones are, so HOURS is not more than --history. When both sides have to\n"

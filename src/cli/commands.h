@@ -17,10 +17,12 @@ std::span<const Option> global_options();
 Status server_enable(Session& session, const Arguments& arguments);
 Status server_show(Session& session, const Arguments& arguments);
 Status authorize(Session& session, const Arguments& arguments);
+Status unauthorize(Session& session, const Arguments& arguments);
 Status authorizations(Session& session, const Arguments& arguments);
 // replication_commands.cc
 Status enable(Session& session, const Arguments& arguments);
 Status start(Session& session, const Arguments& arguments);
+Status connection_test(Session& session, const Arguments& arguments);
 // show_commands.cc
 Status list(Session& session, const Arguments& arguments);
 Status show(Session& session, const Arguments& arguments);

@@ -190,6 +190,34 @@ TEST_F(Commands, ServerAndAuthorizations) {
   EXPECT_TRUE(JsonObject::parse(out_.str()));
 }
 
+TEST_F(Commands, UnauthorizeSaysWhatStays) {
+  host_.views[2].state.directory = "/srv/replicas/web";
+  host_.entries = {{"hostc.example", "/srv/replicas", ""}, {"*.example", "/any", ""}};
+  EXPECT_EQ(understudy({"unauthorize", "hostc.example"}), 0);
+  EXPECT_EQ(out_.str(),
+            "The entry 'hostc.example' is removed, but '*.example' still admits that host.\n"
+            "The replica of 'web' stays in /srv/replicas/web, with all its recovery points.\n");
+  EXPECT_EQ(understudy({"unauthorize", "*.example"}), 0);
+  EXPECT_EQ(out_.str(), "'*.example' is not authorized any more: nothing more is taken from it.\n");
+  EXPECT_TRUE(host_.entries.empty());
+  EXPECT_EQ(understudy({"unauthorize", "hostc.example"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("next: understudy authorizations"));
+  EXPECT_EQ(understudy({"unauthorize"}), 2);
+}
+
+TEST_F(Commands, AConnectionIsTested) {
+  host_.service.certificate_thumbprint = "ab";
+  EXPECT_EQ(understudy({"connection", "test", "hostb:8443"}), 0);
+  EXPECT_EQ(host_.last_call, "test hostb 8443");
+  EXPECT_THAT(out_.str(), HasSubstr("Next: understudy enable VM --to hostb:8443"));
+  EXPECT_EQ(understudy({"connection", "test", "hostb"}), 0);
+  EXPECT_EQ(host_.last_call, "test hostb 443");
+  host_.verdict.error = Error(ErrorCode::access_denied, "hostb does not authorize this host", "authorize it");
+  EXPECT_EQ(understudy({"connection", "test", "hostb:8443"}), 5);
+  EXPECT_THAT(err_.str(), HasSubstr("next: authorize it"));
+  EXPECT_EQ(understudy({"connection", "test", "hosta.example"}), 2);
+}
+
 TEST_F(Commands, JobsAreListedAndShown) {
   EXPECT_EQ(understudy({"job", "list"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr(kJob.lower() + "  db  running    25 %"));

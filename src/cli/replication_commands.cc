@@ -8,7 +8,8 @@
 namespace understudy::cli {
 namespace {
 
-constexpr uint64_t kFirstCopy = 116;  // Msvm_ConcreteJob.JobType
+constexpr uint16_t kReplicationPort = 443;  // of a recovery server that was not told otherwise
+constexpr uint64_t kFirstCopy = 116;        // Msvm_ConcreteJob.JobType
 
 // IncludedDisks for these targets.
 Result<cim::Value> disks_value(Management& management, const cim::Instance& status, const std::string& list) {
@@ -102,6 +103,18 @@ Status enable(Session& session, const Arguments& arguments) {
   }
   session.say("Replication of '" + name + "' to " + arguments.text("to") + " is enabled.");
   return start_first_copy(session, status);
+}
+
+Status connection_test(Session& session, const Arguments& arguments) {
+  US_TRY(const HostAndPort to, parse_host(arguments.argument(0)));
+  cim::Instance in("INPUT");
+  in.set("RecoveryConnectionPoint", to.host).set("AuthenticationType", 2U);
+  in.set("RecoveryServerPortNumber", to.port == 0 ? kReplicationPort : to.port);
+  return run_method(session, service_path(), "TestReplicationConnection", in,
+                    to.host +
+                        " answers, both certificates are good, and it takes replicas from this host. Next: "
+                        "understudy enable VM --to " +
+                        arguments.argument(0));
 }
 
 Status start(Session& session, const Arguments& arguments) {

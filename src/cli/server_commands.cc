@@ -22,6 +22,22 @@ Table entry_table(const std::vector<cim::Instance>& entries) {
   return table;
 }
 
+// Replicas that this primary has sent.
+Result<std::vector<cim::Instance>> replicas_from(Management& management, const std::string& primary) {
+  US_TRY(auto replicas,
+         management.enumerate("SELECT * FROM Understudy_ReplicationStatus WHERE ReplicationMode = 2"));
+  std::erase_if(replicas,
+                [&](const cim::Instance& r) { return !cim::same_name(cell(r, "PrimaryHost"), primary); });
+  return replicas;
+}
+
+// An entry for more than one host that this one is among.
+bool still_admits(const std::string& entry, const std::string& host) {
+  const size_t dot = host.find('.');
+  return entry == "*" || (entry.starts_with("*.") && dot != std::string::npos &&
+                          cim::same_name(entry.substr(1), host.substr(dot)));
+}
+
 constexpr const char* kNobody =
     "No primary host may send replicas here. Next: understudy authorize PRIMARY --storage DIR\n";
 
@@ -76,6 +92,31 @@ Status authorize(Session& session, const Arguments& arguments) {
   return run_method(
       session, service_path(), "AddAuthorizationEntry", with_embedded("AuthorizationEntry", entry),
       "'" + arguments.argument(0) + "' may send replicas to " + arguments.text("storage") + ".");
+}
+
+Status unauthorize(Session& session, const Arguments& arguments) {
+  const std::string& primary = arguments.argument(0);
+  cim::Instance in("INPUT");
+  in.set("AllowedPrimaryHostSystem", primary);
+  US_CHECK(call(session.host(), service_path(), "RemoveAuthorizationEntry", in));
+  US_TRY(const auto entries, entries_of(session.host()));
+  US_TRY(const auto replicas, replicas_from(session.host(), primary));
+  std::string text =
+      printable("'" + primary + "' is not authorized any more: nothing more is taken from it.") + "\n";
+  for (const cim::Instance& entry : entries)
+    if (still_admits(cell(entry, "AllowedPrimaryHostSystem"), primary))
+      text = printable("The entry '" + primary + "' is removed, but '" +
+                       cell(entry, "AllowedPrimaryHostSystem") + "' still admits that host.") +
+             "\n";
+  for (const cim::Instance& replica : replicas)
+    text += printable("The replica of '" + cell(replica, "ElementName") + "' stays in " +
+                      cell(replica, "ReplicaDirectory") + ", with all its recovery points.") +
+            "\n";
+  JsonObject object;
+  object.set("authorizations", to_json(entries));
+  object.set("replicas", to_json(replicas));
+  session.print(text, object);
+  return {};
 }
 
 Status authorizations(Session& session, const Arguments&) {

@@ -21,6 +21,7 @@ CallView call_of(const Event& event) {
   if (const auto* e = std::get_if<StateCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<ResyncCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<PointCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<StatisticsCall>(&event)) return {e->call, nullptr};
   US_ASSERT(false);
   return {};
 }
@@ -102,6 +103,9 @@ Refusal refusal_of(const State& s, const ResyncCall&) {
   return {"only a primary that needs it, or whose replication is paused, can be resynchronized",
           is_primary(s.phase) ? "understudy pause " + s.name + ", then understudy resync " + s.name
                               : "run it on the primary host"};
+}
+Refusal refusal_of(const State&, const StatisticsCall&) {
+  return {"statistics are kept of a VM that is replicated", {}};
 }
 Refusal refusal_of(const State& s, const PointCall& call) {
   if (is_primary(s.phase) && call.facts.vm.power == VmPower::off)
@@ -269,6 +273,17 @@ void begin_revert(Step& step) {
   const Uuid job = step.begin_job(JobType::revert_failover, "Taking back the failover of " + s.name).id;
   accept(step, step.as<RevertCall>().call, job);
   revert_again(step);
+}
+
+bool is_replicated(const Step& step) {
+  return mode_of(step.state()) != ReplicationMode::none;
+}
+void reset_statistics(Step& step) {
+  Statistics& statistics = step.state().statistics;
+  statistics = {};
+  statistics.since = step.now.wall;
+  step.persist();
+  step.act(Reply{step.as<StatisticsCall>().call, std::optional<Uuid>()});
 }
 
 void power_changed(Step& step) {

@@ -102,12 +102,12 @@ Duration Step::next_retry() {
 
 std::string_view event_name(size_t index) {
   static constexpr std::array<std::string_view, std::variant_size_v<Event>> kNames = {
-      "Started",      "TimerDue",   "HypervisorNews", "CreateCall",      "StartCall",     "FailoverCall",
-      "PowerCall",    "RevertCall", "StateCall",      "ResyncCall",      "PointCall",     "PrepareAsk",
-      "QueryAsk",     "BeginAsk",   "FinishAsk",      "PreparedPeer",    "Inventoried",   "SlotGranted",
-      "JobOpened",    "Sent",       "Settled",        "PreparedReplica", "StagingOpened", "Published",
-      "Merged",       "Stopped",    "FailedOver",     "Released",        "Reverted",      "ReceiveFailed",
-      "PowerChanged", "RemoveCall", "Retired"};
+      "Started",       "TimerDue",     "HypervisorNews", "CreateCall", "StartCall",       "FailoverCall",
+      "PowerCall",     "RevertCall",   "StateCall",      "ResyncCall", "PointCall",       "StatisticsCall",
+      "PrepareAsk",    "QueryAsk",     "BeginAsk",       "FinishAsk",  "PreparedPeer",    "Inventoried",
+      "SlotGranted",   "JobOpened",    "Sent",           "Settled",    "PreparedReplica", "StagingOpened",
+      "Published",     "Merged",       "Stopped",        "FailedOver", "Released",        "Reverted",
+      "ReceiveFailed", "PowerChanged", "RemoveCall",     "Retired"};
   return kNames.at(index);
 }
 

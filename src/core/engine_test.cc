@@ -167,6 +167,24 @@ TEST(Engine, AFailoverInProgressIsWaitedFor) {
   EXPECT_NE(find<Arm>(d.last), nullptr);
 }
 
+TEST(Engine, StatisticsBeginAnewOnlyForAReplicatedVm) {
+  Driver d = standby_replica();
+  ASSERT_GT(d.state().statistics.successes, 0u);
+  d.tell(StatisticsCall{9});
+  ASSERT_TRUE(find<Reply>(d.last)->job);
+  EXPECT_FALSE(*find<Reply>(d.last)->job);  // done, no job
+  EXPECT_LT(position<Persist>(d.last), position<Reply>(d.last));
+  EXPECT_EQ(d.state().statistics.successes, 0u);
+  EXPECT_EQ(d.state().statistics.bytes, 0u);
+  EXPECT_FALSE(d.state().statistics.since.never());
+
+  State initial;
+  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
+  Driver none(initial);
+  none.tell(StatisticsCall{9});
+  EXPECT_EQ(find<Reply>(none.last)->job.error().code(), ErrorCode::invalid_state);
+}
+
 TEST(Engine, AFullScratchBreaksTheCycleNotTheGuest) {
   Driver d = replicating_primary();
   to_inventory(d);

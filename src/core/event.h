@@ -76,6 +76,9 @@ struct PointCall {
   CallFacts facts;
   bool consistent = false;
 };
+struct StatisticsCall {  // they begin anew
+  CallId call = 0;
+};
 struct PowerCall {
   CallId call = 0;
   CallFacts facts;
@@ -192,10 +195,10 @@ struct PowerChanged {
 };
 
 using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
-                           RevertCall, StateCall, ResyncCall, PointCall, PrepareAsk, QueryAsk, BeginAsk,
-                           FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent, Settled,
-                           PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver, Released,
-                           Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired>;
+                           RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk,
+                           BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent,
+                           Settled, PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver,
+                           Released, Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

@@ -27,6 +27,8 @@ void refuse_running(Step&);
 void begin_revert(Step&);
 void change_power(Step&);
 void power_changed(Step&);
+bool is_replicated(const Step&);
+void reset_statistics(Step&);
 void nothing(Step&);
 
 // --- a primary (primary.cc) ---

@@ -75,6 +75,8 @@ constexpr Transition kTable[] = {
   ROW(any,          ResyncCall,      always,               same,         refuse_state),
   ROW(any,          PointCall,       can_make_point,       same,         want_point),
   ROW(any,          PointCall,       always,               same,         refuse_state),
+  ROW(any,          StatisticsCall,  is_replicated,        same,         reset_statistics),
+  ROW(any,          StatisticsCall,  always,               same,         refuse_state),
   ROW(any,          PowerCall,       power_is_so,          same,         refuse_power),
   ROW(any,          PowerCall,       start_is_held,        same,         refuse_held),
   ROW(any,          PowerCall,       always,               same,         change_power),

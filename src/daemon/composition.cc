@@ -181,10 +181,11 @@ class Daemon final : public Composition {
   }
 
   Status start_front() {
-    host_ = std::make_unique<LocalHost>(LocalHost::Parts{
-        *core_, hypervisor_, *registry_, clock_, config_.host_name, config_.replication.certificate,
-        [this](const ServiceSettings& settings) { return listener_->apply(settings); },
-        [this] { return listener_->healthy(); }});
+    host_ = std::make_unique<LocalHost>(
+        LocalHost::Parts{*core_, hypervisor_, *registry_, clock_, config_.host_name,
+                         config_.replication.certificate, config_.management.certificate, *connector_,
+                         [this](const ServiceSettings& settings) { return listener_->apply(settings); },
+                         [this] { return listener_->healthy(); }});
     const auto authorize = [](const cim::Caller& caller, cim::Right right, std::string_view class_name,
                               std::string_view method) -> Status {
       US_TRY(const authz::Role role, authz::parse_role(caller.role));

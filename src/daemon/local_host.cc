@@ -11,6 +11,9 @@
 namespace understudy::daemon {
 
 namespace {
+// Leaves time for the answer within limits::kMethodReply.
+constexpr Duration kConnectionTest = Duration::seconds(15);
+
 // QEMU has the files open: only what the file system says of them is asked.
 uint64_t space_of_overlays(const store::ReplicaStore& store) {
   uint64_t bytes = 0;
@@ -18,6 +21,23 @@ uint64_t space_of_overlays(const store::ReplicaStore& store) {
   for (uint32_t disk = 0; disk < store.identity().disks.size(); ++disk)
     if (::stat(store.active_path(disk).c_str(), &at) == 0) bytes += static_cast<uint64_t>(at.st_blocks) * 512;
   return bytes;
+}
+
+// The folder for replicas, made when it is missing.
+Status make_storage(const std::string& folder) {
+  if (!folder.starts_with('/'))
+    return fail(ErrorCode::invalid_parameter, "the storage location '" + folder + "' is not an absolute path",
+                "give a folder such as /var/lib/understudy/replicas");
+  struct stat info {};
+  if (stat(folder.c_str(), &info) != 0) {
+    if (mkdir(folder.c_str(), 0711) != 0)
+      return fail(ErrorCode::not_found,
+                  "the storage location " + folder + " does not exist and cannot be made",
+                  "make it, or name another: mkdir -p -m 0711 " + folder);
+  } else if (!S_ISDIR(info.st_mode)) {
+    return fail(ErrorCode::invalid_parameter, "the storage location " + folder + " is not a folder");
+  }
+  return {};
 }
 }  // namespace
 
@@ -112,20 +132,33 @@ Status LocalHost::modify_service_settings(const ServiceSettings& settings) {
 }
 
 Status LocalHost::add_authorization_entry(const AuthorizationEntry& entry) {
-  const std::string& folder = entry.replica_storage_location;
-  if (!folder.starts_with('/'))
-    return fail(ErrorCode::invalid_parameter, "the storage location '" + folder + "' is not an absolute path",
-                "give a folder such as /var/lib/understudy/replicas");
-  struct stat info {};
-  if (stat(folder.c_str(), &info) != 0) {
-    if (mkdir(folder.c_str(), 0711) != 0)
-      return fail(ErrorCode::not_found,
-                  "the storage location " + folder + " does not exist and cannot be made",
-                  "make it, or name another: mkdir -p -m 0711 " + folder);
-  } else if (!S_ISDIR(info.st_mode)) {
-    return fail(ErrorCode::invalid_parameter, "the storage location " + folder + " is not a folder");
-  }
+  US_CHECK(make_storage(entry.replica_storage_location));
   return parts_.registry.add_entry(entry);
+}
+
+Status LocalHost::modify_authorization_entry(const AuthorizationEntry& entry) {
+  US_CHECK(make_storage(entry.replica_storage_location));
+  return parts_.registry.modify_entry(entry);
+}
+
+Status LocalHost::remove_authorization_entry(const std::string& allowed_primary_host_system) {
+  US_CHECK(parts_.registry.remove_entry(allowed_primary_host_system));
+  log_info("link", "an authorization entry was removed", {{"primary", allowed_primary_host_system}});
+  return {};
+}
+
+std::vector<Bytes> LocalHost::certificates() {
+  std::vector<Bytes> found;
+  for (const std::string& file : {parts_.certificate, parts_.management_certificate}) {
+    auto der = net::load_certificate_der(file);
+    if (der && std::ranges::find(found, *der) == found.end()) found.push_back(std::move(*der));
+  }
+  return found;
+}
+
+Status LocalHost::test_connection(const std::string& host, uint16_t port) {
+  const auto peer = parts_.connector.connect(host, port, kConnectionTest, CancelToken());
+  return peer ? Status() : Status(tl::unexpected<Error>(peer.error()));
 }
 
 core::CallFacts LocalHost::facts(const Uuid& vm) const {
@@ -252,6 +285,10 @@ providers::MethodResult LocalHost::create_point(const Uuid& vm, bool application
   return call(vm, [&](core::CallId id) -> core::Event {
     return core::PointCall{id, now, application_consistent};
   });
+}
+
+providers::MethodResult LocalHost::reset_statistics(const Uuid& vm) {
+  return call(vm, [](core::CallId id) -> core::Event { return core::StatisticsCall{id}; });
 }
 
 providers::MethodResult LocalHost::request_power(const Uuid& vm, bool on) {

@@ -18,7 +18,9 @@ class LocalHost final : public providers::Host {
     Registry& registry;
     Clock& clock;
     std::string name;
-    std::string certificate;  // file of this host's replication certificate
+    std::string certificate;             // file of this host's replication certificate
+    std::string management_certificate;  // file of the one that clients see
+    transfer::Connector& connector;
     // Makes the replication listener run as these settings say; called before they are stored.
     std::function<Status(const ServiceSettings&)> apply_settings;
     std::function<bool()> listening;
@@ -36,6 +38,10 @@ class LocalHost final : public providers::Host {
   Status modify_service_settings(const ServiceSettings& settings) override;
   std::vector<AuthorizationEntry> authorization_entries() override { return parts_.registry.entries(); }
   Status add_authorization_entry(const AuthorizationEntry& entry) override;
+  Status modify_authorization_entry(const AuthorizationEntry& entry) override;
+  Status remove_authorization_entry(const std::string& allowed_primary_host_system) override;
+  std::vector<Bytes> certificates() override;
+  Status test_connection(const std::string& host, uint16_t port) override;
   providers::MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override;
   providers::MethodResult start_replication(const Uuid& vm) override;
   providers::MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override;
@@ -44,6 +50,7 @@ class LocalHost final : public providers::Host {
   providers::MethodResult request_replication_state(const Uuid& vm, uint16_t requested) override;
   providers::MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) override;
   providers::MethodResult create_point(const Uuid& vm, bool application_consistent) override;
+  providers::MethodResult reset_statistics(const Uuid& vm) override;
   providers::MethodResult request_power(const Uuid& vm, bool on) override;
 
  private:

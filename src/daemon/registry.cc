@@ -2,6 +2,8 @@
 
 #include <strings.h>
 
+#include <algorithm>
+
 #include "model/codec.h"
 
 namespace understudy::daemon {
@@ -67,6 +69,36 @@ Status Registry::add_entry(const AuthorizationEntry& entry) {
     return fail(ErrorCode::out_of_memory, "there are too many authorization entries");
   US_CHECK(db_.put(kEntries, entry.allowed_primary_host_system, seal(kEntries, kVersion, to_json(entry))));
   entries_.push_back(entry);
+  return {};
+}
+
+Result<Registry::Entries::iterator> Registry::find(const std::string& allowed_primary_host_system) {
+  const auto found = std::ranges::find_if(entries_, [&](const AuthorizationEntry& known) {
+    return same(known.allowed_primary_host_system, allowed_primary_host_system);
+  });
+  if (found == entries_.end())
+    return fail(ErrorCode::invalid_parameter,
+                "no authorization entry is for '" + allowed_primary_host_system + "'",
+                "understudy authorizations");
+  return found;
+}
+
+Status Registry::modify_entry(const AuthorizationEntry& entry) {
+  const std::lock_guard lock(mutex_);
+  US_TRY(const auto known, find(entry.allowed_primary_host_system));
+  AuthorizationEntry changed = entry;
+  changed.allowed_primary_host_system = known->allowed_primary_host_system;  // the key of its row
+  US_CHECK(
+      db_.put(kEntries, changed.allowed_primary_host_system, seal(kEntries, kVersion, to_json(changed))));
+  *known = std::move(changed);
+  return {};
+}
+
+Status Registry::remove_entry(const std::string& allowed_primary_host_system) {
+  const std::lock_guard lock(mutex_);
+  US_TRY(const auto known, find(allowed_primary_host_system));
+  US_CHECK(db_.remove(kEntries, known->allowed_primary_host_system));
+  entries_.erase(known);
   return {};
 }
 

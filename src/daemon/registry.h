@@ -20,14 +20,19 @@ class Registry {
   Status store_settings(const ServiceSettings& settings);
   std::vector<AuthorizationEntry> entries() const;
   Status add_entry(const AuthorizationEntry& entry);
+  // Both take the entry of that AllowedPrimaryHostSystem; invalid_parameter when there is none.
+  Status modify_entry(const AuthorizationEntry& entry);
+  Status remove_entry(const std::string& allowed_primary_host_system);
   // The entry that admits a host with one of these names: by its name, else by a wildcard, else "*".
   Result<AuthorizationEntry> entry_for(const std::vector<std::string>& names) const;
 
  private:
+  using Entries = std::vector<AuthorizationEntry>;
+  Result<Entries::iterator> find(const std::string& allowed_primary_host_system);  // with the mutex held
   core::StateDb& db_;
   mutable std::mutex mutex_;
   ServiceSettings settings_;
-  std::vector<AuthorizationEntry> entries_;
+  Entries entries_;
 };
 
 }  // namespace understudy::daemon

@@ -36,6 +36,29 @@ TEST(Registry, TheNarrowestEntryAdmits) {
   EXPECT_EQ(registry.add_entry({"a.DOM.example", "/b", ""}).error().code(), ErrorCode::invalid_parameter);
 }
 
+TEST(Registry, EntriesAreChangedAndRemovedForGood) {
+  MapDb db;
+  Registry registry(db);
+  ASSERT_TRUE(registry.add_entry({"Host-A", "/a", ""}));
+  ASSERT_TRUE(registry.add_entry({"*", "/any", ""}));
+  EXPECT_EQ(registry.modify_entry({"host-b", "/b", ""}).error().code(), ErrorCode::invalid_parameter);
+  EXPECT_EQ(registry.remove_entry("host-b").error().code(), ErrorCode::invalid_parameter);
+
+  ASSERT_TRUE(registry.modify_entry({"host-a", "/moved", "tag"}));
+  EXPECT_EQ(registry.entry_for({"host-a"}), (AuthorizationEntry{"Host-A", "/moved", "tag"}));
+  Registry changed(db);
+  ASSERT_TRUE(changed.load());
+  EXPECT_EQ(changed.entry_for({"host-a"}), registry.entry_for({"host-a"}));
+
+  ASSERT_TRUE(registry.remove_entry("HOST-A"));
+  EXPECT_EQ(registry.entry_for({"host-a"})->replica_storage_location, "/any");
+  ASSERT_TRUE(registry.remove_entry("*"));
+  EXPECT_EQ(registry.entry_for({"host-a"}).error().code(), ErrorCode::access_denied);
+  Registry without(db);
+  ASSERT_TRUE(without.load());
+  EXPECT_TRUE(without.entries().empty());
+}
+
 TEST(Registry, IsTheSameAfterALoad) {
   MapDb db;
   Registry registry(db);

@@ -65,7 +65,9 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
   return transfer::PrepareAnswer{host_name_, std::move(warnings)};
 }
 
+// A connection outlives cycles, and the entry that admitted it may be gone: each request is judged anew.
 Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, const Uuid& vm) {
+  US_CHECK(admit(peer));
   core::QueryAsk ask;
   ask.peer = peer.common_name;
   if (const auto state = core_.state(vm);
@@ -85,6 +87,7 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, c
 
 Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& peer,
                                                   const transfer::BeginRequest& request) {
+  US_CHECK(admit(peer));
   const auto make = [&](core::CallId call) -> core::Event {
     return core::BeginAsk{call, peer.common_name, request.key, request.granule};
   };
@@ -97,6 +100,7 @@ Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& 
 
 Result<RecoveryPoint> ReplicationService::finish(const transfer::PeerIdentity& peer,
                                                  const transfer::FinishRequest& request) {
+  US_CHECK(admit(peer));
   const auto sink = core_.performer().sink(request.vm);
   const uint64_t bytes = sink ? sink->bytes() : 0;
   if (sink && request.definition) {
@@ -117,7 +121,6 @@ Status ReplicationService::remove(const transfer::PeerIdentity&, const Uuid&) {
   return fail(ErrorCode::not_supported, host_name_ + " does not remove replicas for another host");
 }
 
-// The engine judges whether the caller may ask, and what is held, as for a query.
 // Who may ask, and of what, is judged as a query is.
 Result<transfer::HashesAnswer> ReplicationService::hashes(const transfer::PeerIdentity& peer,
                                                           const transfer::HashesRequest& request) {

@@ -318,4 +318,14 @@ Result<CertificateInfo> load_certificate_info(const std::string& file) {
   return describe_certificate(*certificate);
 }
 
+Result<Bytes> load_certificate_der(const std::string& file) {
+  US_TRY(const X509Ptr certificate, load_certificate(file));
+  const int size = i2d_X509(certificate.get(), nullptr);
+  if (size <= 0) return fail(ErrorCode::corrupt, "the certificate in " + file + " cannot be encoded");
+  Bytes der(static_cast<size_t>(size));
+  auto* at = reinterpret_cast<unsigned char*>(der.data());
+  i2d_X509(certificate.get(), &at);
+  return der;
+}
+
 }  // namespace understudy::net

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -34,5 +35,8 @@ Result<CertificateInfo> issue_certificate(const std::string& dir, const std::vec
                                           const std::string& out);
 // The first certificate of a PEM file.
 Result<CertificateInfo> load_certificate_info(const std::string& file);
+
+// The same certificate as DER.
+Result<Bytes> load_certificate_der(const std::string& file);
 
 }  // namespace understudy::net

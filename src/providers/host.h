@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "core/alive.h"
 #include "core/health.h"
 #include "core/ports/hypervisor.h"
@@ -53,6 +54,15 @@ class Host {
   virtual std::vector<AuthorizationEntry> authorization_entries() = 0;
   virtual Status add_authorization_entry(
       const AuthorizationEntry& entry) = 0;  // makes the directory; duplicate: invalid_parameter
+  // Both are for the entry of that AllowedPrimaryHostSystem; invalid_parameter when there is none. A changed
+  // storage location is for new replicas. After a removal nothing more is taken from whom it admitted.
+  virtual Status modify_authorization_entry(const AuthorizationEntry& entry) = 0;
+  virtual Status remove_authorization_entry(const std::string& allowed_primary_host_system) = 0;
+
+  // DER of every certificate that this host shows to others; those that cannot be read are left out.
+  virtual std::vector<Bytes> certificates() = 0;
+  // Connects as replication would, up to the other host's word that it takes replicas from this one.
+  virtual Status test_connection(const std::string& host, uint16_t port) = 0;
 
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
   virtual MethodResult remove_relationship(const Uuid& vm) = 0;
@@ -63,6 +73,7 @@ class Host {
   virtual MethodResult request_replication_state(const Uuid& vm, uint16_t requested) = 0;
   virtual MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) = 0;  // none: now
   virtual MethodResult create_point(const Uuid& vm, bool application_consistent) = 0;
+  virtual MethodResult reset_statistics(const Uuid& vm) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -82,10 +82,25 @@ Result<cim::Instance> embedded(const Call& call, std::string_view parameter) {
   return instance;
 }
 
+Result<Uuid> vm_argument(const Call& call) {
+  const auto path = call.parameters.get("ComputerSystem").path();
+  if (!path) return invalid_parameter("ComputerSystem is missing");
+  const auto name = path->keys.find("Name");
+  if (!cim::is_a("Msvm_ComputerSystem", path->class_name) || name == path->keys.end())
+    return invalid_parameter("ComputerSystem is no path of an Msvm_ComputerSystem");
+  if (cim::same_name(name->second, call.host.name()))
+    return fail(ErrorCode::not_supported, "ComputerSystem names the host '" + name->second + "' and no VM");
+  const auto id = Uuid::parse(name->second);
+  if (!id)
+    return invalid_parameter("ComputerSystem names '" + name->second.substr(0, 64) + "', which is no GUID");
+  return *id;
+}
+
 Result<std::optional<std::string>> relationship_argument(const Call& call) {
-  if (call.parameters.get("ReplicationRelationship").text().value_or("").empty()) return std::nullopt;
+  if (call.parameters.get("ReplicationRelationship").text().value_or("").empty())
+    return std::optional<std::string>();
   US_TRY(const cim::Instance given, embedded(call, "ReplicationRelationship"));
-  return given.get("InstanceID").text().value_or("");
+  return std::optional(given.get("InstanceID").text().value_or(""));
 }
 
 Status check_relationship(const Uuid& vm, const std::optional<std::string>& relationship) {
@@ -99,20 +114,6 @@ Status check_relationship(const Uuid& vm, const std::optional<std::string>& rela
     return invalid_parameter("this VM has no extended relationship (" + relationship->substr(0, 128) + ")",
                              "leave ReplicationRelationship out");
   return {};
-}
-
-Result<Uuid> vm_argument(const Call& call) {
-  const auto path = call.parameters.get("ComputerSystem").path();
-  if (!path) return invalid_parameter("ComputerSystem is missing");
-  const auto name = path->keys.find("Name");
-  if (!cim::is_a("Msvm_ComputerSystem", path->class_name) || name == path->keys.end())
-    return invalid_parameter("ComputerSystem is no path of an Msvm_ComputerSystem");
-  if (cim::same_name(name->second, call.host.name()))
-    return fail(ErrorCode::not_supported, "ComputerSystem names the host '" + name->second + "' and no VM");
-  const auto id = Uuid::parse(name->second);
-  if (!id)
-    return invalid_parameter("ComputerSystem names '" + name->second.substr(0, 64) + "', which is no GUID");
-  return *id;
 }
 
 Result<VmView> view_of(const Call& call, const Uuid& vm) {

@@ -2,6 +2,8 @@
 // not supported), then Host decides. What is refused is a ReturnValue with the reason beside it.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "cim/object_manager.h"
@@ -29,10 +31,11 @@ Result<cim::InvokeResult> job_methods(const Call& call);          // Msvm_Concre
 // A parameter that carries an embedded instance, of the class that the schema declares.
 Result<cim::Instance> embedded(const Call& call, std::string_view parameter);
 // The VM of the ComputerSystem parameter, before it is looked up: not missing, no other class, not the host.
-// ReplicationRelationship may be left out: it is the VM's only one, or check_relationship() refuses it.
-Result<std::optional<std::string>> relationship_argument(const Call& call);
-Status check_relationship(const Uuid& vm, const std::optional<std::string>& relationship);
 Result<Uuid> vm_argument(const Call& call);
+// InstanceID of the ReplicationRelationship parameter; none when it is left out: the VM's only one.
+Result<std::optional<std::string>> relationship_argument(const Call& call);
+// invalid_parameter unless it is the VM's only one.
+Status check_relationship(const Uuid& vm, const std::optional<std::string>& relationship);
 // invalid_parameter when this host has no such VM.
 Result<VmView> view_of(const Call& call, const Uuid& vm);
 

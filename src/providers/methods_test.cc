@@ -42,6 +42,12 @@ class Methods : public ProvidersTest {
         "AddAuthorizationEntry",
         input({{"AuthorizationEntry", cim::format_embedded(changed(entry_, property, std::move(value)))}}));
   }
+  cim::InvokeResult change_entry(const cim::Instance& entry) {
+    return call("ModifyAuthorizationEntry", input({{"AuthorizationEntry", cim::format_embedded(entry)}}));
+  }
+  cim::InvokeResult remove_entry(cim::Value name) {
+    return call("RemoveAuthorizationEntry", input({{"AllowedPrimaryHostSystem", std::move(name)}}));
+  }
   cim::InvokeResult start(cim::Value type, cim::Value time = {}, cim::ObjectPath vm = vm_path(kPrimary)) {
     return call("StartReplication", input({{"ComputerSystem", vm},
                                            {"InitialReplicationType", std::move(type)},
@@ -290,6 +296,43 @@ TEST_F(Methods, AuthorizationEntriesAreChecked) {
   EXPECT_EQ(host_.entries.size(), 4U);
 }
 
+TEST_F(Methods, AuthorizationEntriesAreChangedByName) {
+  host_.entries = {{"hostc.example", "/srv/replicas", "lab"}, {"*", "/any", ""}};
+  cim::Instance change("Msvm_ReplicationAuthorizationSettingData");
+  change.set("AllowedPrimaryHostSystem", "HostC.example").set("ReplicaStorageLocation", "/srv/new");
+  const auto changed_entry = change_entry(change);
+  EXPECT_EQ(changed_entry.return_value, 0U);
+  EXPECT_TRUE(changed_entry.out.get("Job").null());
+  EXPECT_EQ(host_.entries[0],
+            (AuthorizationEntry{"hostc.example", "/srv/new", "lab"}));  // what is left out stays
+  change.set("ReplicaStorageLocation", cim::Value()).set("TrustGroup", "other");
+  EXPECT_EQ(change_entry(change).return_value, 0U);
+  EXPECT_EQ(host_.entries[0], (AuthorizationEntry{"hostc.example", "/srv/new", "other"}));
+
+  const auto before = host_.entries;
+  EXPECT_EQ(change_entry(changed(entry_, "AllowedPrimaryHostSystem", "hostd.example")).return_value, 32773U);
+  EXPECT_EQ(change_entry(changed(entry_, "AllowedPrimaryHostSystem", cim::Value())).return_value, 32773U);
+  EXPECT_EQ(change_entry(changed(entry_, "ReplicaStorageLocation", "srv")).return_value, 32773U);
+  EXPECT_EQ(change_entry(changed(entry_, "TrustGroup", std::string(257, 'x'))).return_value, 32773U);
+  EXPECT_EQ(change_entry(settings_).return_value, 32776U);
+  EXPECT_EQ(call("ModifyAuthorizationEntry", input({})).return_value, 32773U);
+  EXPECT_EQ(host_.entries, before);
+}
+
+TEST_F(Methods, AuthorizationEntriesAreRemovedByName) {
+  host_.entries = {{"hostc.example", "/srv/replicas", "lab"}, {"*", "/any", ""}};
+  EXPECT_EQ(remove_entry("HOSTC.example").return_value, 0U);
+  ASSERT_EQ(host_.entries.size(), 1U);
+  const auto unknown = remove_entry("hostc.example");
+  EXPECT_EQ(unknown.return_value, 32773U);
+  ASSERT_TRUE(unknown.error);
+  EXPECT_EQ(unknown.error->hint(), "understudy authorizations");
+  EXPECT_EQ(remove_entry("").return_value, 32773U);
+  EXPECT_EQ(remove_entry({}).return_value, 32773U);
+  EXPECT_EQ(remove_entry("*").return_value, 0U);
+  EXPECT_TRUE(host_.entries.empty());
+}
+
 TEST_F(Methods, StartReplicationChecksTypeAndTime) {
   EXPECT_EQ(start({}).return_value, 32773U);
   EXPECT_EQ(start(0U).return_value, 32773U);
@@ -339,7 +382,7 @@ TEST_F(Methods, FailoverTakesAPointOfThisVmOnly) {
 
 TEST_F(Methods, WhatIsNotThereYetSaysSo) {
   EXPECT_EQ(call("CommitFailover", input({{"ComputerSystem", vm_path(kReplica)}})).return_value, 32770U);
-  EXPECT_EQ(call("GetSystemCertificates", input({})).return_value, 32770U);
+  EXPECT_EQ(call("TestReplicaSystem", input({{"ComputerSystem", vm_path(kReplica)}})).return_value, 32770U);
   EXPECT_EQ(call("StartService", input({})).return_value, 1U);
   EXPECT_EQ(call("StopService", input({})).return_value, 1U);
   const auto stopped = call("RequestStateChange", input({{"RequestedState", 3U}}));

@@ -50,6 +50,23 @@ class FakeHost final : public Host {
     entries.push_back(entry);
     return {};
   }
+  Status modify_authorization_entry(const AuthorizationEntry& entry) override {
+    US_TRY(const auto known, entry_of(entry.allowed_primary_host_system));
+    known->replica_storage_location = entry.replica_storage_location;
+    known->trust_group = entry.trust_group;
+    return {};
+  }
+  Status remove_authorization_entry(const std::string& allowed_primary_host_system) override {
+    US_TRY(const auto known, entry_of(allowed_primary_host_system));
+    entries.erase(known);
+    return {};
+  }
+  std::vector<Bytes> certificates() override { return installed; }
+  Status test_connection(const std::string& host, uint16_t port) override {
+    auto tested = called("test " + host + " " + std::to_string(port));
+    if (!tested) return fail(tested.error());
+    return {};
+  }
   MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override {
     created = settings;
     return called("create " + vm.lower());
@@ -69,6 +86,7 @@ class FakeHost final : public Host {
   MethodResult create_point(const Uuid& vm, bool application_consistent) override {
     return called((application_consistent ? "consistent point of " : "point of ") + vm.lower());
   }
+  MethodResult reset_statistics(const Uuid& vm) override { return called("reset " + vm.lower()); }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
   }
@@ -84,10 +102,17 @@ class FakeHost final : public Host {
   std::vector<VmView> views;
   ServiceSettings service;
   std::vector<AuthorizationEntry> entries;
+  std::vector<Bytes> installed;
   ReplicationSettings created;
   std::string last_call;
 
  private:
+  Result<std::vector<AuthorizationEntry>::iterator> entry_of(const std::string& name) {
+    for (auto at = entries.begin(); at != entries.end(); ++at)
+      if (cim::same_name(at->allowed_primary_host_system, name)) return at;
+    return fail(ErrorCode::invalid_parameter, "no authorization entry is for '" + name + "'",
+                "understudy authorizations");
+  }
   MethodResult called(std::string what) {
     last_call = std::move(what);
     if (verdict.error) return fail(*verdict.error);

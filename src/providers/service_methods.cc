@@ -2,8 +2,10 @@
 #include <functional>
 #include <map>
 
+#include "base/base64.h"
 #include "cim/embedded.h"
 #include "cim/schema.h"
+#include "providers/instances.h"
 #include "providers/methods.h"
 #include "providers/paths.h"
 #include "providers/settings.h"
@@ -32,8 +34,29 @@ Result<cim::InvokeResult> modify_service_settings(const Call& call) {
 
 Result<cim::InvokeResult> add_authorization_entry(const Call& call) {
   US_TRY(const cim::Instance given, embedded(call, "AuthorizationEntry"));
-  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given));
+  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given, {}));
   return done(call.host.add_authorization_entry(entry));
+}
+
+// The entry that the given one changes.
+Result<AuthorizationEntry> known_entry(const Call& call, const cim::Instance& given) {
+  const std::string name = given.get("AllowedPrimaryHostSystem").text().value_or("");
+  for (const AuthorizationEntry& known : call.host.authorization_entries())
+    if (cim::same_name(known.allowed_primary_host_system, name)) return known;
+  return invalid("no authorization entry is for '" + name.substr(0, 256) + "'", "understudy authorizations");
+}
+
+Result<cim::InvokeResult> modify_authorization_entry(const Call& call) {
+  US_TRY(const cim::Instance given, embedded(call, "AuthorizationEntry"));
+  US_TRY(AuthorizationEntry known, known_entry(call, given));
+  US_TRY(const AuthorizationEntry entry, authorization_entry_from(given, std::move(known)));
+  return done(call.host.modify_authorization_entry(entry));
+}
+
+Result<cim::InvokeResult> remove_authorization_entry(const Call& call) {
+  const std::string name = call.parameters.get("AllowedPrimaryHostSystem").text().value_or("");
+  if (name.empty()) return invalid("AllowedPrimaryHostSystem is missing", "understudy authorizations");
+  return done(call.host.remove_authorization_entry(name));
 }
 
 Status check_provider(const Call& call, const cim::Instance& given) {
@@ -137,6 +160,51 @@ Result<cim::InvokeResult> create_recovery_point(const Call& call) {
   return answer(call.host.create_point(vm, *type == kApplicationConsistent));
 }
 
+// The VM whose statistics are asked for: it is replicated.
+Result<VmView> replicated_vm(const Call& call) {
+  US_TRY(const std::optional<std::string> relationship, relationship_argument(call));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_CHECK(check_relationship(vm, relationship));
+  US_TRY(VmView view, view_of(call, vm));
+  if (core::mode_of(view.state) == ReplicationMode::none)
+    return fail(ErrorCode::invalid_state, "VM '" + view.vm.name + "' is not replicated on this host",
+                "understudy enable " + view.vm.name + " --to REPLICA-HOST");
+  return view;
+}
+
+Result<cim::InvokeResult> get_statistics(const Call& call) {
+  US_TRY(const VmView view, replicated_vm(call));
+  cim::InvokeResult result;
+  result.out.set("ReplicationStatistics",
+                 array_of({cim::format_embedded(statistics_instance(call.host, view))}));
+  std::vector<cim::Value::Scalar> issues;
+  if (const auto issue = health_issue(view)) issues.emplace_back(cim::format_embedded(*issue));
+  result.out.set("ReplicationHealthIssues", std::move(issues));
+  return result;
+}
+
+Result<cim::InvokeResult> reset_statistics(const Call& call) {
+  US_TRY(const VmView view, replicated_vm(call));
+  return answer(call.host.reset_statistics(view.vm.id));
+}
+
+Result<cim::InvokeResult> get_certificates(const Call& call) {
+  std::vector<cim::Value::Scalar> encoded;
+  for (const Bytes& der : call.host.certificates()) encoded.emplace_back(to_base64(der));
+  cim::InvokeResult result;
+  result.out.set("EncodedCertificates", std::move(encoded));
+  return result;
+}
+
+Result<cim::InvokeResult> test_connection(const Call& call) {
+  cim::Instance given("Msvm_ReplicationSettingData");
+  for (const char* name :
+       {"RecoveryConnectionPoint", "RecoveryServerPortNumber", "AuthenticationType", "CertificateThumbPrint"})
+    given.set(name, call.parameters.get(name));
+  US_TRY(const ReplicationSettings to, connection_from(given, call.host));
+  return done(call.host.test_connection(to.recovery_connection_point, to.recovery_server_port));
+}
+
 Result<cim::InvokeResult> daemon_is_its_own(const Call& call) {
   return refused(1, Error(ErrorCode::not_supported,
                           std::string(call.method) + ": the service is started and stopped by the system",
@@ -155,6 +223,8 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
   static const Table table = {
       {"ModifyServiceSettings", modify_service_settings},
       {"AddAuthorizationEntry", add_authorization_entry},
+      {"ModifyAuthorizationEntry", modify_authorization_entry},
+      {"RemoveAuthorizationEntry", remove_authorization_entry},
       {"CreateReplicationRelationship", create_relationship},
       {"RemoveReplicationRelationship", remove_relationship},
       {"RemoveReplicationRelationshipEx", remove_relationship},
@@ -162,6 +232,12 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
       {"InitiateFailover", initiate_failover},
       {"RevertFailover", revert_failover},
       {"Resynchronize", resynchronize},
+      {"GetReplicationStatistics", get_statistics},
+      {"GetReplicationStatisticsEx", get_statistics},
+      {"ResetReplicationStatistics", reset_statistics},
+      {"ResetReplicationStatisticsEx", reset_statistics},
+      {"GetSystemCertificates", get_certificates},
+      {"TestReplicationConnection", test_connection},
       {"RequestStateChange", daemon_is_its_own},
       {"StartService", daemon_is_its_own},
       {"StopService", daemon_is_its_own},

@@ -139,6 +139,20 @@ Result<ReplicationSettings> replication_settings_from(const cim::Instance& given
   return s;
 }
 
+Result<ReplicationSettings> connection_from(const cim::Instance& given, Host& host) {
+  if (!given.get("AuthenticationType").number())
+    return invalid("AuthenticationType", "is missing: 2 (certificate) is possible");
+  if (given.get("RecoveryServerPortNumber").number().value_or(0) == 0)
+    return invalid("RecoveryServerPortNumber", "is missing: name the port of the replica host");
+  US_TRY(ReplicationSettings settings, replication_settings_from(given, {}, host));
+  const std::string own = host.service_settings().certificate_thumbprint;
+  if (!cim::same_name(settings.certificate_thumbprint, own))
+    return invalid("CertificateThumbPrint", "'" + settings.certificate_thumbprint.substr(0, 128) +
+                                                "' is of no certificate that is installed; this host's is " +
+                                                own);
+  return settings;
+}
+
 Result<std::vector<std::string>> included_disks_from(const cim::Instance& given, const VmView& view,
                                                      const cim::XmlParser& parse_xml) {
   const cim::Value& value = given.get("IncludedDisks");
@@ -193,8 +207,7 @@ Result<ServiceSettings> service_settings_from(const cim::Instance& given, Servic
   return s;
 }
 
-Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given) {
-  AuthorizationEntry entry;
+Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given, AuthorizationEntry entry) {
   Reader read(given);
   read.text("AllowedPrimaryHostSystem", entry.allowed_primary_host_system);
   read.text("ReplicaStorageLocation", entry.replica_storage_location);

@@ -16,10 +16,13 @@ namespace understudy::providers {
 // thumbprint, and none in the service settings, it stays empty: Host takes the certificate it has.
 Result<ReplicationSettings> replication_settings_from(const cim::Instance& given,
                                                       ReplicationSettings settings, Host& host);
+// Of a connection to try: host, port and certificate. Port 0 is refused, and so is the thumbprint of a
+// certificate that this host does not have.
+Result<ReplicationSettings> connection_from(const cim::Instance& given, Host& host);
 // IncludedDisks of this VM, as targets in the order of the VM's disks; empty when the property is NULL: all.
 Result<std::vector<std::string>> included_disks_from(const cim::Instance& given, const VmView& view,
                                                      const cim::XmlParser& parse_xml);
 Result<ServiceSettings> service_settings_from(const cim::Instance& given, ServiceSettings settings);
-Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given);
+Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given, AuthorizationEntry entry);
 
 }  // namespace understudy::providers

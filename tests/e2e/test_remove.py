@@ -100,7 +100,7 @@ def test_in_the_middle_of_a_cycle_and_with_the_vm_off(site, vm):
 
 def test_failed_over_copy_is_kept_as_it_is(site, vm):
     site.a.virsh("undefine", VM, "--checkpoints-metadata", check=False)
-    site.cli("B", "failover", VM, "--yes")
+    site.cli("B", "failover", VM, "--yes", "--primary-is-running")  # it was heard seconds ago
     serial = site.serial(site.b, VM, from_start=False)
     site.cli("B", "vm", "start", VM)
     serial.wait_for(r"^VERIFY OK", 120)
