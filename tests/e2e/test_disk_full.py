@@ -43,6 +43,9 @@ def test_full_disk_of_the_replica_costs_no_point_and_heals(site):
         assert told["HealthNext"]
         told = site.wait_status("B", vm, full, 30, "the replica says that its disk is full")
         assert folder in told["HealthCause"] or "space" in told["HealthCause"]
+        for host in "AB":
+            shown = site.cli(host, "show", VM)
+            assert "critical" in shown and "space" in shown and "next" in shown, shown
         assert site.points(vm) == before
         assert_replica_holds(site, vm, kept, before[-1]["sequence"])
         checked = site.cli("B", "store", "check", folder)
