@@ -63,7 +63,6 @@ inline constexpr Duration kThawAgain = Duration::millis(200);  // between two su
 // --- engine ---
 inline constexpr Duration kRetryFirst = Duration::seconds(2);  // back-off doubles from here
 inline constexpr Duration kRetryMost = Duration::seconds(60);
-inline constexpr Duration kSyncPeer = Duration::seconds(2);      // remote part of a synchronous check
 inline constexpr Duration kMethodReply = Duration::seconds(20);  // a method call answers by then
 inline constexpr Duration kJobKept = Duration::seconds(300);     // Msvm_ConcreteJob.TimeBeforeRemoval
 inline constexpr size_t kMostJobsKept = 64;                      // per VM, finished ones go oldest first

@@ -20,17 +20,16 @@ Status change_state(Session& session, const cim::Instance& status, unsigned stat
                     cim::Instance("INPUT").set("RequestedState", state), done);
 }
 
-uint64_t number(const cim::Instance& status, const char* property) {
-  return status.get(property).number().value_or(0);
-}
-
-// What stays where.
+// What stays where, and what may start.
 std::string consequence(const cim::Instance& status, const std::string& name) {
   if (number(status, "ReplicationMode") == static_cast<uint64_t>(ReplicationMode::primary))
     return "'" + name +
            "' is not replicated any more; the VM and its disks stay as they are, running or off. Its replica "
            "on " +
-           cell(status, "ReplicaHost") + " stays as well, until it is removed there.";
+           cell(status, "ReplicaHost") + " stays as well, until it is removed there." +
+           (cell(status, "Phase") == "halted" ? " If it is held because that replica was failed over, it may "
+                                                "start again: two copies may run then."
+                                              : "");
   const std::string folder = cell(status, "ReplicaDirectory");
   if (number(status, "RecoveryPoints") == 0)
     return "The replica of '" + name + "' holds no recovery point: its VM here and its files in " + folder +

@@ -12,10 +12,6 @@ namespace {
 constexpr size_t kLeastPrefix = 4;
 constexpr size_t kMostAgoDigits = 6;
 
-uint64_t number(const cim::Instance& point, const char* property) {
-  return point.get(property).number().value_or(0);
-}
-
 bool flag(const cim::Instance& point, const char* property) {
   return point.get(property).boolean().value_or(false);
 }
@@ -78,7 +74,7 @@ std::string points_table(const std::vector<cim::Instance>& points) {
 }
 
 std::string point_age(const cim::Instance& point) {
-  return age_text(Duration::seconds(static_cast<int64_t>(number(point, "AgeSeconds"))));
+  return seconds_text(point, "AgeSeconds");
 }
 
 std::string point_words(const cim::Instance& point) {
@@ -94,8 +90,7 @@ std::string primary_heard(const cim::Instance& status) {
 
 std::string ran_here(const cim::Instance& status) {
   if (status.get("FailoverRanSeconds").null()) return "";
-  return "has run here for " +
-         age_text(Duration::seconds(static_cast<int64_t>(number(status, "FailoverRanSeconds")))) +
+  return "has run here for " + seconds_text(status, "FailoverRanSeconds") +
          " since its failover; what it wrote takes up " + bytes_text(number(status, "FailoverBytes"));
 }
 

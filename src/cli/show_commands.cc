@@ -11,10 +11,6 @@
 namespace understudy::cli {
 namespace {
 
-uint64_t number(const cim::Instance& instance, const char* property) {
-  return instance.get(property).number().value_or(0);
-}
-
 std::string age(const cim::Instance& status) {
   const auto seconds = status.get("RecoveryPointAgeSeconds").number();
   return seconds ? age_text(Duration::seconds(static_cast<int64_t>(*seconds))) : "-";

@@ -90,6 +90,14 @@ std::string Fields::text() const {
   return text;
 }
 
+uint64_t number(const cim::Instance& instance, std::string_view property) {
+  return instance.get(property).number().value_or(0);
+}
+
+std::string seconds_text(const cim::Instance& instance, std::string_view property) {
+  return age_text(Duration::seconds(static_cast<int64_t>(number(instance, property))));
+}
+
 std::string cell(const cim::Instance& instance, std::string_view property) {
   const cim::Value::Scalar* scalar = instance.get(property).scalar();
   if (!scalar) return "-";

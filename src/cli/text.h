@@ -42,6 +42,8 @@ class Fields {
 
 // The property as text, "-" when it is NULL.
 std::string cell(const cim::Instance& instance, std::string_view property);
+uint64_t number(const cim::Instance& instance, std::string_view property);           // 0 for NULL
+std::string seconds_text(const cim::Instance& instance, std::string_view property);  // "14 s"
 
 // Everything of an instance that is not NULL, under the names of the schema. Times as ISO 8601, intervals as
 // seconds, references as object paths.

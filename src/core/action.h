@@ -110,12 +110,11 @@ struct Release {
 struct Revert {
   ActionId id = 0;
 };
-// The replica ends being one. With points its VM becomes an ordinary one, off, on the newest of them (or as
-// it is, when it is failed over); without, everything of it is removed. Repeated safely.
+// The replica ends being one. What the store holds decides: with points its VM becomes an ordinary one, off,
+// on the newest of them (or stays as it is, when it is failed over); without, everything of it is removed.
+// Repeated safely.
 struct Retire {
   ActionId id = 0;
-  std::optional<FailOver> onto;  // not made yet
-  bool keep = true;              // false: there never was a point
 };
 struct ChangePower {
   ActionId id = 0;

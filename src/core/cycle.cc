@@ -30,7 +30,16 @@ void halt(Step& step, Error error) {
   fail_wanted_point(step, error);
   s.obligations.end_job = true;
   step.persist();
-  settle_halted(step);
+  settle_again(step);
+}
+
+void forget_relationship(Step& step) {
+  State fresh;
+  fresh.vm = step.state().vm;
+  fresh.name = step.state().name;
+  fresh.jobs = step.state().jobs;
+  step.state() = fresh;
+  step.forget();
 }
 
 void release_slot(Step& step) {

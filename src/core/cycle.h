@@ -19,6 +19,7 @@ void halt(Step& step, Error error);
 // Back to idle after something did not work: says why, and tries again later.
 void retry_later(Step& step, const Error& error);
 void begin_settling(Step& step);
+void forget_relationship(Step& step);  // its row too; the jobs are shown for a while
 void release_slot(Step& step);
 // The cut's checkpoint becomes what the next cut continues; the one before it is retired.
 void advance_base(State& state);

@@ -206,4 +206,15 @@ inline CallFacts stopped_vm() {
   return facts;
 }
 
+inline Driver failed_over_replica() {
+  Driver d = standby_replica();
+  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
+  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
+  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
+  d.tell(FailedOver{find<FailOver>(d.last)->id, {}});
+  d.tell(Released{find<Release>(d.last)->id, {}});
+  EXPECT_EQ(d.state().phase, Phase::failed_over);
+  return d;
+}
+
 }  // namespace understudy::core::testing_driver

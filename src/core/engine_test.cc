@@ -265,13 +265,7 @@ TEST(Replica, FailoverRaisesTheGenerationBeforeTheHoldIsLifted) {
 }
 
 TEST(Replica, TellsHowLongTheVmRanSinceItsFailover) {
-  Driver d = standby_replica();
-  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
-  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
-  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
-  d.tell(FailedOver{find<FailOver>(d.last)->id, {}});
-  d.tell(Released{find<Release>(d.last)->id, {}});
-  ASSERT_EQ(d.state().phase, Phase::failed_over);
+  Driver d = failed_over_replica();
   const auto ran = [&] { return ran_seconds(*d.state().failover, d.now.wall); };
   d.tell(HypervisorNews{VmEvent::defined});
   d.tell(HypervisorNews{VmEvent::stopped});
@@ -351,17 +345,6 @@ TEST(Replica, AFailedFailoverLeavesTheReplicaAsItWas) {
   EXPECT_EQ(published_state(d.state()), ReplicationState::replicating);
   EXPECT_EQ(d.state().jobs.back().state, JobState::exception);
   EXPECT_EQ(d.state().lineage.generation, 1u);
-}
-
-Driver failed_over_replica() {
-  Driver d = standby_replica();
-  const std::vector<RecoveryPoint> points = {received_point(d, 1)};
-  d.tell(FailoverCall{9, stopped_vm(), {}, points, 0, {}});
-  d.tell(Stopped{find<StopReceiving>(d.last)->id, points});
-  d.tell(FailedOver{find<FailOver>(d.last)->id, {}});
-  d.tell(Released{find<Release>(d.last)->id, {}});
-  EXPECT_EQ(d.state().phase, Phase::failed_over);
-  return d;
 }
 
 TEST(Revert, GivesTheGenerationUpAndNeverUsesItAgain) {

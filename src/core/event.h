@@ -58,8 +58,6 @@ struct RevertCall {
 struct RemoveCall {
   CallId call = 0;
   CallFacts facts;
-  std::vector<RecoveryPoint> points;  // replica: listed now
-  uint64_t generation_spent = 0;
 };
 struct StateCall {  // RequestReplicationStateChange; the number was checked
   CallId call = 0;

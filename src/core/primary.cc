@@ -508,7 +508,7 @@ void settle_failed(Step& step) {
   retry_later(step, step.as<Settled>().status.error());
 }
 
-void settle_halted(Step& step) {
+void settle_again(Step& step) {
   step.act(Settle{step.await(), step.state().obligations});
 }
 

@@ -14,17 +14,6 @@ void accept(Step& step) {
   step.act(Reply{step.as<RemoveCall>().call, std::optional<Uuid>(job)});
 }
 
-// Nothing is left but the jobs, which are shown for a while.
-void forget_all(Step& step) {
-  step.end_job(JobType::remove_relationship, {});
-  State fresh;
-  fresh.vm = step.state().vm;
-  fresh.name = step.state().name;
-  fresh.jobs = step.state().jobs;
-  step.state() = fresh;
-  step.forget();
-}
-
 }  // namespace
 
 // --- primary ---
@@ -59,15 +48,7 @@ void end_replication(Step& step) {
   s.obligations.unwatch = true;
   step.clear_cause();
   step.persist();
-  end_again(step);
-}
-
-void end_again(Step& step) {
-  step.act(Settle{step.await(), step.state().obligations});
-}
-
-void ended(Step& step) {
-  forget_all(step);
+  settle_again(step);
 }
 
 void end_later(Step& step) {
@@ -80,39 +61,28 @@ void end_later(Step& step) {
 
 // --- replica ---
 
-bool nothing_received(const Step& step) {
-  return step.as<RemoveCall>().points.empty();
-}
-
 void begin_retiring(Step& step) {
-  const auto& call = step.as<RemoveCall>();
-  State& s = step.state();
-  if (s.phase == Phase::standby) {
-    const RecoveryPoint& newest = call.points.back();
-    s.failover = Failover{newest.id, newest.type, newest.cut,
-                          std::max(s.lineage.generation, call.generation_spent) + 1};
-    if (step.run().merging != 0) step.act(StopMerging{});
-  }
-  s.phase = Phase::retiring;
+  step.state().phase = Phase::retiring;
+  if (step.run().merging != 0) step.act(StopMerging{});
   accept(step);
   retire_again(step);
 }
 
 void retire_again(Step& step) {
-  const State& s = step.state();
-  Retire action{step.await(), {}, s.failover.has_value()};
-  if (s.failover) action.onto = FailOver{0, s.failover->point, s.failover->generation};
-  step.act(action);
-}
-
-void retired(Step& step) {
-  forget_all(step);
+  step.act(Retire{step.await()});
 }
 
 void retire_later(Step& step) {
   step.set_cause(step.as<Retired>().status.error());
   step.persist();
   step.arm(step.next_retry());
+}
+
+// --- both ---
+
+void removed(Step& step) {
+  step.end_job(JobType::remove_relationship, {});
+  forget_relationship(step);
 }
 
 }  // namespace understudy::core::rules

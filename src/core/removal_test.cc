@@ -7,8 +7,8 @@ namespace understudy::core {
 namespace {
 using namespace testing_driver;
 
-RemoveCall remove_call(const Driver& d, std::vector<RecoveryPoint> points = {}) {
-  return {20, d.state().phase == Phase::none ? stopped_vm() : running_vm(), std::move(points), 1};
+RemoveCall remove_call() {
+  return {20, running_vm()};
 }
 
 void expect_removed(const Driver& d) {
@@ -26,7 +26,7 @@ void expect_removed(const Driver& d) {
 TEST(Removal, LeavesAPrimaryAsIfItHadNeverBeenReplicated) {
   Driver d = replicating_primary();
   const std::string checkpoint = d.state().base_checkpoint;
-  d.tell(remove_call(d));
+  d.tell(remove_call());
   EXPECT_TRUE(find<Reply>(d.last)->job);
   EXPECT_EQ(d.state().phase, Phase::ending);
   EXPECT_LT(position<Persist>(d.last), position<Settle>(d.last));
@@ -55,7 +55,7 @@ TEST(Removal, WaitsForTheEndOfWhatIsUnderWay) {
   d.tell(TimerDue{});
   ASSERT_EQ(d.state().phase, Phase::inventory);
   const ActionId inventory = find<TakeInventory>(d.last)->id;
-  d.tell(remove_call(d));
+  d.tell(remove_call());
   EXPECT_TRUE(find<Reply>(d.last)->job);
   EXPECT_EQ(d.state().phase, Phase::inventory);
   const std::string persisted = find<Persist>(d.last)->state;
@@ -70,43 +70,31 @@ TEST(Removal, WaitsForTheEndOfWhatIsUnderWay) {
   EXPECT_EQ(restarted.state().phase, Phase::ending) << "it is not forgotten";
 }
 
-TEST(Removal, MakesAReplicaAnOrdinaryVmOnItsNewestPoint) {
-  Driver d = standby_replica();
-  d.tell(remove_call(d, {received_point(d, 1)}));
-  EXPECT_EQ(d.state().phase, Phase::retiring);
-  const Retire* retire = find<Retire>(d.last);
-  ASSERT_TRUE(retire && retire->onto);
-  EXPECT_TRUE(retire->keep);
-  EXPECT_EQ(retire->onto->point, received_point(d, 1).id);
-  EXPECT_EQ(retire->onto->generation, 2u);
-  d.tell(BeginAsk{22, "hosta", {{d.state().lineage.set, 1, 2}, 1, TransferKind::delta}, 65536});
-  EXPECT_FALSE(find<BeginReply>(d.last)->cursor) << "nothing is taken any more";
-  d.tell(TimerDue{});
-  d.tell(Retired{find<Retire>(d.last)->id, fail(ErrorCode::not_available, "libvirt does not answer")});
-  EXPECT_TRUE(find<Arm>(d.last));
-  d.restart(find<Persist>(d.last)->state);
-  EXPECT_EQ(find<Retire>(d.last)->onto->generation, 2u) << "the same once more";
-  d.tell(Retired{find<Retire>(d.last)->id, {}});
-  expect_removed(d);
-}
-
-TEST(Removal, OfAReplicaWithoutAPointLeavesNothing) {
-  Driver d = waiting_replica();
-  d.tell(remove_call(d));
-  ASSERT_TRUE(find<Retire>(d.last));
-  EXPECT_FALSE(find<Retire>(d.last)->keep);
-  EXPECT_FALSE(find<Retire>(d.last)->onto);
-  d.tell(Retired{find<Retire>(d.last)->id, {}});
-  expect_removed(d);
+TEST(Removal, EndsAReplicaWhateverItHolds) {
+  for (const auto make : {waiting_replica, standby_replica, failed_over_replica}) {
+    Driver d = make();
+    SCOPED_TRACE(phase_name(d.state().phase));
+    d.tell(remove_call());
+    EXPECT_EQ(d.state().phase, Phase::retiring);
+    EXPECT_LT(position<Persist>(d.last), position<Retire>(d.last));
+    d.tell(BeginAsk{22, "hosta", {{d.state().lineage.set, 1, 2}, 1, TransferKind::delta}, 65536});
+    EXPECT_FALSE(find<BeginReply>(d.last)->cursor) << "nothing is taken any more";
+    d.tell(TimerDue{});
+    d.tell(Retired{find<Retire>(d.last)->id, fail(ErrorCode::not_available, "libvirt does not answer")});
+    EXPECT_TRUE(find<Arm>(d.last));
+    d.restart(find<Persist>(d.last)->state);
+    d.tell(Retired{find<Retire>(d.last)->id, {}});
+    expect_removed(d);
+  }
 }
 
 TEST(Removal, IsRefusedWhereThereIsNothingAndWhileAPointArrives) {
   Driver nothing;
-  nothing.tell(remove_call(nothing));
+  nothing.tell(remove_call());
   EXPECT_EQ(find<Reply>(nothing.last)->job.error().code(), ErrorCode::invalid_state);
   Driver d = standby_replica();
   d.tell(BeginAsk{22, "hosta", {{d.state().lineage.set, 1, 2}, 1, TransferKind::delta}, 65536});
-  d.tell(remove_call(d, {received_point(d, 1)}));
+  d.tell(remove_call());
   EXPECT_EQ(find<Reply>(d.last)->job.error().code(), ErrorCode::in_use);
   EXPECT_EQ(d.state().phase, Phase::standby);
 }

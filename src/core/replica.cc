@@ -1,5 +1,6 @@
 // The side that keeps the copy: made, receiving, failing over. Data never passes here; what is decided here
 // is whether it may be taken, and in which order receiving, merging, the generation and the hold change.
+#include "core/cycle.h"
 #include "core/rules.h"
 
 namespace understudy::core::rules {
@@ -137,11 +138,7 @@ void prepare_failed(Step& step) {
   const auto& done = step.as<PreparedReplica>();
   if (step.run().prepare_call != 0) step.act(PrepareReply{step.run().prepare_call, done.warnings});
   step.run().prepare_call = 0;
-  State fresh;
-  fresh.vm = step.state().vm;
-  fresh.jobs = step.state().jobs;
-  step.state() = fresh;
-  step.forget();
+  forget_relationship(step);
 }
 
 void refuse_prepare(Step& step) {

@@ -88,7 +88,7 @@ void stop_sending(Step&);
 void protect_guest(Step&);
 void settled(Step&);
 void settle_failed(Step&);
-void settle_halted(Step&);
+void settle_again(Step&);  // what is left, without leaving the phase
 void halted_settled(Step&);
 
 // --- points of a primary (points.cc) ---
@@ -173,17 +173,14 @@ void revert_failed(Step&);
 void revert_unknown(Step&);
 void note_run(Step&);
 
-// removal.cc
+// --- the end of a relationship, on either side (removal.cc) ---
 bool ends(const Step&);
-bool nothing_received(const Step&);
 void end_replication(Step&);
 void want_end(Step&);
-void end_again(Step&);
-void ended(Step&);
 void end_later(Step&);
 void begin_retiring(Step&);
 void retire_again(Step&);
-void retired(Step&);
 void retire_later(Step&);
+void removed(Step&);
 
 }  // namespace understudy::core::rules

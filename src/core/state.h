@@ -88,9 +88,8 @@ struct State {
   std::vector<Job> jobs;
   bool suspended = false;  // by an operator; nothing is sent, or nothing is taken
 
-  bool ends = false;  // primary: to be removed as soon as what is under way has ended
-
   // primary
+  bool ends = false;            // to be removed as soon as what is under way has ended
   VmDefinition definition;      // as it was sent; until the replica is prepared
   std::string base_checkpoint;  // what the next cut continues
   uint64_t base_sequence = 0;   // of the last acknowledged point; 0 until the first copy is complete

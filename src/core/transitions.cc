@@ -56,7 +56,6 @@ constexpr Transition kTable[] = {
   ROW(waiting,      RemoveCall,      staging_busy,         same,         refuse_receiving),
   ROW(standby,      RemoveCall,      staging_busy,         same,         refuse_receiving),
   ROW(waiting,      RemoveCall,      always,               retiring,     begin_retiring),
-  ROW(standby,      RemoveCall,      nothing_received,     same,         refuse_state),
   ROW(standby,      RemoveCall,      always,               retiring,     begin_retiring),
   ROW(failed_over,  RemoveCall,      always,               retiring,     begin_retiring),
   ROW(any,          RemoveCall,      always,               same,         refuse_state),
@@ -158,15 +157,15 @@ constexpr Transition kTable[] = {
   ROW(unsynced,     TimerDue,        always,               unsynced,     wait_for_resync),
 
   // --- primary: halted, with obligations left ---
-  ROW(halted,       Started,         obligations_pending,  halted,       settle_halted),
-  ROW(halted,       TimerDue,        obligations_pending,  halted,       settle_halted),
+  ROW(halted,       Started,         obligations_pending,  halted,       settle_again),
+  ROW(halted,       TimerDue,        obligations_pending,  halted,       settle_again),
   ROW(halted,       Settled,         always,               halted,       halted_settled),
 
   // --- primary: removed ---
-  ROW(ending,       Started,         always,               ending,       end_again),
-  ROW(ending,       TimerDue,        always,               ending,       end_again),
+  ROW(ending,       Started,         always,               ending,       settle_again),
+  ROW(ending,       TimerDue,        always,               ending,       settle_again),
   ROW(ending,       Settled,         not_awaited,          ending,       nothing),
-  ROW(ending,       Settled,         ok,                   none,         ended),
+  ROW(ending,       Settled,         ok,                   none,         removed),
   ROW(ending,       Settled,         always,               ending,       end_later),
 
   // --- replica: made ---
@@ -243,7 +242,7 @@ constexpr Transition kTable[] = {
   ROW(retiring,     Started,         always,               retiring,     retire_again),
   ROW(retiring,     TimerDue,        always,               retiring,     retire_again),
   ROW(retiring,     Retired,         not_awaited,          retiring,     nothing),
-  ROW(retiring,     Retired,         ok,                   none,         retired),
+  ROW(retiring,     Retired,         ok,                   none,         removed),
   ROW(retiring,     Retired,         always,               retiring,     retire_later),
 };
 // clang-format on

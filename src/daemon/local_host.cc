@@ -251,18 +251,14 @@ providers::MethodResult LocalHost::initiate_failover(const Uuid& vm, const std::
 }
 
 providers::MethodResult LocalHost::remove_relationship(const Uuid& vm) {
-  core::RemoveCall remove;
-  remove.facts = facts(vm);
-  if (!remove.facts.hypervisor || remove.facts.hypervisor->code() == ErrorCode::not_found) {
-    remove.facts.hypervisor.reset();  // of a VM that is gone, too
-    remove.points = points(vm);
-    if (const auto store = parts_.core.performer().replica_store(vm))
-      remove.generation_spent = (*store)->generation_spent();
-  }
-  return call(vm, [&](core::CallId id) -> core::Event {
-    remove.call = id;
-    return remove;
-  });
+  using enum core::Phase;
+  const auto state = parts_.core.state(vm);
+  if (state && (state->phase == waiting || state->phase == standby || state->phase == failed_over))
+    US_CHECK(parts_.core.performer().replica_store(vm));  // what cannot be read is not given to a VM
+  core::CallFacts now = facts(vm);
+  if (now.hypervisor && now.hypervisor->code() == ErrorCode::not_found)
+    now.hypervisor.reset();  // it may be gone
+  return call(vm, [&](core::CallId id) -> core::Event { return core::RemoveCall{id, now}; });
 }
 
 providers::MethodResult LocalHost::revert_failover(const Uuid& vm) {

@@ -67,7 +67,7 @@ Status remove_bitmap(const std::string& image, const std::string& name) {
   std::string said = listen(ours, deadline);
   const int status = wait_for(child, deadline);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  if (said.find("not found") != std::string::npos) return {};
+  if (said.find("itmap '" + name + "' not found") != std::string::npos) return {};
   while (!said.empty() && said.back() == '\n') said.pop_back();
   return fail(ErrorCode::in_use, "bitmap " + name + " of " + image + " cannot be removed: " + said,
               "is the VM being started? qemu-img info " + image);

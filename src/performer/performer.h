@@ -150,8 +150,8 @@ class Performer {
   Status fail_over(store::ReplicaStore& store, const core::FailOver& action);
   core::FailedOver fail_over_or_undo(const State& state, const core::FailOver& action);
   core::Reverted revert(const State& state, const core::Revert& action);
-  Status retire(const State& state, const core::Retire& action);
-  Status retire_store(const State& state, const core::Retire& action);
+  Status retire(const Uuid& vm);
+  Status retire_store(const Uuid& vm, store::ReplicaStore& store);
 
   Ports ports_;
   Post post_;

@@ -329,44 +329,47 @@ void Performer::on(const State& state, const core::Release& action) {
       });
 }
 
-// Not there any more: an earlier try came that far.
-Status Performer::retire_store(const State& state, const core::Retire& action) {
-  const auto store = replica_store(state.vm);
-  if (!store) return store.error().code() == ErrorCode::not_found ? Status() : fail(store.error());
-  if (!action.keep) return (*store)->destroy();
-  if (action.onto && !(*store)->failed_over()) {
-    US_CHECK(fail_over(**store, *action.onto));
-  } else if (action.onto) {  // the VM may run; what an earlier try began is completed
-    US_CHECK((*store)->fail_over(action.onto->point, action.onto->generation));
-    US_CHECK(ports_.give_to_guest(active_paths(**store)));
+// Without a point nobody can use anything of it; with one nothing that may be the only copy is removed.
+Status Performer::retire_store(const Uuid& vm, store::ReplicaStore& store) {
+  const std::vector<RecoveryPoint> points = store.points();
+  if (points.empty()) {
+    US_CHECK(ports_.hypervisor.undefine(vm));
+    return store.destroy();
   }
-  return (*store)->retire();
+  if (!store.failed_over()) {
+    US_CHECK(fail_over(store, {0, points.back().id, store.generation_spent() + 1}));
+  } else {  // its VM may run; what an earlier try began is completed
+    US_CHECK(store.fail_over(store.failover_point(), store.generation()));
+    US_CHECK(ports_.give_to_guest(active_paths(store)));
+  }
+  return store.retire();
 }
 
-Status Performer::retire(const State& state, const core::Retire& action) {
-  const RuntimePtr mine = runtime(state.vm);
+Status Performer::retire(const Uuid& vm) {
+  const RuntimePtr mine = runtime(vm);
   std::shared_ptr<StagingSink> sink;
   {
     const std::lock_guard lock(mine->mutex);
     sink = std::move(mine->sink);
   }
   if (sink) sink->close();
-  US_CHECK(retire_store(state, action));
+  const auto store = replica_store(vm);
+  // Not there any more: an earlier try came that far.
+  if (!store && store.error().code() != ErrorCode::not_found) return fail(store.error());
+  if (store) US_CHECK(retire_store(vm, **store));
   {
     const std::lock_guard lock(mine->mutex);
     mine->store.reset();
     mine->directory.clear();
   }
-  US_CHECK(ports_.hypervisor.remove_managed_save(state.vm));
-  if (!action.keep) US_CHECK(ports_.hypervisor.undefine(state.vm));
-  return ports_.hypervisor.lift_hold(state.vm);
+  return ports_.hypervisor.lift_hold(vm);
 }
 
 void Performer::on(const State& state, const core::Retire& action) {
   run(
       workers_, state.vm,
-      [this, state, action]() -> core::Event {
-        return core::Retired{action.id, retire(state, action)};
+      [this, vm = state.vm, action]() -> core::Event {
+        return core::Retired{action.id, retire(vm)};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::Retired{id, fail(error)};

@@ -226,7 +226,12 @@ struct ReadyHypervisor final : NoHypervisor {
   Status define_replica(const core::ReplicaRequest&) override {
     return define ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
   }
+  Status undefine(const Uuid&) override {
+    undefined = true;
+    return {};
+  }
   bool define = true;
+  bool undefined = false;
 };
 
 // A performer over a disk in memory; one action, and its end.
@@ -298,6 +303,46 @@ TEST(Performer, WhatATryThatWasCutOffMadeIsRemovedWhenTheNextOneFails) {
   test.hypervisor.define = false;
   action.repeated = true;
   EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  EXPECT_FALSE(*test.files.exists("/s/vm"));
+}
+
+// What the store holds decides, whatever the engine believes: here it waits for a first point that is listed
+// already.
+TEST(Performer, AReplicaWithAPointIsNeverRemovedButBecomesAVm) {
+  OneAction test;
+  test.state.phase = core::Phase::waiting;
+  const core::PrepareReplica prepare = test.prepare();
+  auto store = store::ReplicaStore::create(test.files, "/s/vm",
+                                           {test.world.vm, "vm1", prepare.lineage.set, 1, prepare.disks});
+  ASSERT_TRUE(store);
+  for (uint64_t sequence = 1; sequence <= 2; ++sequence) {
+    const TransferKey key{{prepare.lineage.set, 1, sequence}, sequence - 1, TransferKind::delta};
+    ASSERT_TRUE((*store)->begin(key, 65536));
+    store::PointRequest request;
+    request.key = key;
+    request.id = Uuid::random();
+    ASSERT_TRUE((*store)->finish(request, {24}));
+  }
+  store->reset();
+  test.gives = false;  // the overlays are made, and then libvirt does not answer
+  EXPECT_FALSE(std::get<core::Retired>(test.perform(core::Retire{1})).status);
+  EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
+  test.gives = true;
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{1})).status);
+  EXPECT_FALSE(test.hypervisor.undefined);
+  EXPECT_FALSE(*test.files.exists("/s/vm/manifest"));
+  EXPECT_NE(test.files.content("/s/vm/vda-active.qcow2").find("vda-1-2.qcow2"), std::string::npos)
+      << "on the newest point";
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{1})).status) << "repeated";
+  EXPECT_FALSE(test.hypervisor.undefined);
+}
+
+TEST(Performer, AReplicaWithoutAPointIsRemovedWithItsVm) {
+  OneAction test;
+  test.state.phase = core::Phase::waiting;
+  ASSERT_TRUE(std::get<core::PreparedReplica>(test.perform(test.prepare())).warnings);
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{1})).status);
+  EXPECT_TRUE(test.hypervisor.undefined);
   EXPECT_FALSE(*test.files.exists("/s/vm"));
 }
 

@@ -140,6 +140,10 @@ std::optional<Staging> Replica::staging() const {
   return staged_;
 }
 
+Uuid Replica::failover_point() const {
+  const Lock lock(mutex_);
+  return held_.manifest.failover ? held_.manifest.failover->point : Uuid();
+}
 bool Replica::failed_over() const {
   const Lock lock(mutex_);
   return held_.manifest.failover.has_value();

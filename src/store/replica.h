@@ -57,6 +57,7 @@ class Replica final : public ReplicaStore {
   std::string active_path(uint32_t disk) const override;
   Status fail_over(const Uuid& point, uint64_t new_generation) override;
   bool failed_over() const override;
+  Uuid failover_point() const override;
   uint64_t generation() const override;
   uint64_t generation_spent() const override;
   Status revert(Wall now) override;

@@ -181,12 +181,10 @@ Status Replica::drop_oldest_reverted() {
 
 Status Replica::retire() {
   const Lock staging_lock(staging_mutex_);
-  Lock lock(mutex_);
+  const Lock lock(mutex_);
   US_CHECK(settle());
-  const MergePause pause(*this, lock);
-  US_CHECK(pause.check());
-  US_CHECK(area_.drop());
-  show_staging();
+  if (!held_.manifest.failover || !held_.manifest.failover->complete)
+    return fail(ErrorCode::invalid_state, identity_.name + " is not failed over: no VM could use its files");
   US_CHECK(fault_point("store.retire.before-rename"));
   unsure_ = true;
   US_CHECK(files_.rename(layout_.manifest(), layout_.retired_manifest()));

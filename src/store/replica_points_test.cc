@@ -287,7 +287,10 @@ TEST_F(Points, ARevertGivesEveryPointBack) {
 TEST_F(Points, ARetiredReplicaLeavesOrdinaryFiles) {
   ASSERT_OK(publish(1, 0, kHourly, {24}));
   ASSERT_OK(publish(2, 1, PointKeep::no, {24}));
+  EXPECT_CODE(store_->retire(), ErrorCode::invalid_state) << "nothing has an overlay on it";
+  EXPECT_TRUE(store_->failover_point().nil());
   ASSERT_OK(store_->fail_over(point_id(2), 2));
+  EXPECT_EQ(store_->failover_point(), point_id(2));
   ASSERT_OK(store_->retire());
   EXPECT_CODE(store_->revert(Wall{1}), ErrorCode::not_found);
   EXPECT_TRUE(there("vda-active.qcow2") && there("vda-1-2.qcow2") && there("vda-1-1.qcow2"));

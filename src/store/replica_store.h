@@ -117,6 +117,7 @@ class ReplicaStore {
   // or below generation_spent() is refused.
   virtual Status fail_over(const Uuid& point, uint64_t new_generation) = 0;
   virtual bool failed_over() const = 0;
+  virtual Uuid failover_point() const = 0;  // nil: it is not failed over
   // Whose data may be newest: identity().generation, or that of the failover.
   virtual uint64_t generation() const = 0;
   // The highest generation ever given to a failover here, at least identity().generation.
@@ -131,8 +132,9 @@ class ReplicaStore {
   // had.
   virtual Result<uint64_t> make_room(uint64_t bytes) = 0;
 
-  // The replica ends, durably, and its files stay, as ordinary images that a VM may go on using: nothing of
-  // Understudy opens them again. What was half received goes. Every change answers not_found afterwards.
+  // A replica that is failed over ends, durably, and its files stay, as ordinary images that its VM goes on
+  // using: nothing of Understudy opens them again. Every change answers not_found afterwards. invalid_state
+  // when it is not failed over.
   virtual Status retire() = 0;
   // Removes all files of the replica.
   virtual Status destroy() = 0;

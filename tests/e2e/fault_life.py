@@ -247,19 +247,12 @@ class Cycle(Phase):
         self.newest = life.newest()
 
     def done(self, life):
-        return life.newest() > self.newest and self.begun(life) and merged(life)
+        return life.newest() > self.newest and self.begun(life) and life.site.merged(life.vm)
 
     def after(self, life):
         life.nothing_is_left()
         life.runs_on_one_side()
         life.good()
-
-
-def merged(life):
-    """A file for each listed point and for what is set aside, and at most one more."""
-    manifest = life.site.manifest(life.vm)
-    kept = {p["sequence"] for p in manifest["points"]} | {s["on"]["sequence"] for s in manifest["set_aside"]}
-    return len(manifest["chain"]) <= len(kept) + 1
 
 
 class OnDemand(Cycle):
@@ -279,7 +272,7 @@ class OnDemand(Cycle):
         return life.command("A", "point", "create", VM)
 
     def done(self, life):
-        return self.made(life) and Phase.begun(self, life) and merged(life)
+        return self.made(life) and Phase.begun(self, life) and life.site.merged(life.vm)
 
     def lost(self, life):
         return Phase.begun(self, life) and not self.made(life) and not asks_for_point(life)
@@ -317,7 +310,7 @@ class Frozen(OnDemand):
         return False
 
     def done(self, life):  # a suspended guest has no agent to answer, and the point is not made
-        return life.newest() > self.newest + 1 and Phase.begun(self, life) and merged(life)
+        return life.newest() > self.newest + 1 and Phase.begun(self, life) and life.site.merged(life.vm)
 
 
 class Failover(Phase):
@@ -410,7 +403,7 @@ class Resync(Phase):
 
     def done(self, life):
         s = life.status()
-        return s.get("ReplicationState") == "3" and life.newest() > self.newest and self.begun(life) and merged(life)
+        return s.get("ReplicationState") == "3" and life.newest() > self.newest and self.begun(life) and life.site.merged(life.vm)
 
     def lost(self, life):
         return life.status().get("ReplicationState") == "7"

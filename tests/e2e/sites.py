@@ -326,6 +326,15 @@ class Site:
         """The primary is between two cycles, with nothing left to do."""
         return self.wait_status("A", vm, lambda s: s["Phase"] == "idle" and not s.get("LastError"), timeout, "settled")
 
+    def replicated(self, name, cmdline="us=50000", **kw):
+        """A guest on A that writes, with a first point on B; between two cycles."""
+        vm = self.a.define_guest(name, cmdline=cmdline, start=True, **kw)
+        self.a.console(name).wait_for(r"^READY", 120)
+        self.enable(name)
+        self.wait_point(vm)
+        self.wait_settled(vm)
+        return vm
+
     # ---- what lies on the hosts ----
 
     def replica(self, vm):
@@ -340,6 +349,12 @@ class Site:
     def points(self, vm):
         """The listed points of B's replica, oldest first."""
         return self.manifest(vm)["points"]
+
+    def merged(self, vm):
+        """No merge is due: a file for each listed point and for what is set aside, and at most one more."""
+        m = self.manifest(vm)
+        kept = {p["sequence"] for p in m["points"]} | {s["on"]["sequence"] for s in m["set_aside"]}
+        return len(m["chain"]) <= len(kept) + 1
 
     def point_image(self, vm, target, sequence):
         """The image in which this point of this disk ends, as B names it."""

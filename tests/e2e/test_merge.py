@@ -22,12 +22,7 @@ PREEMPTED_WITHIN = 4  # writes: a second of this disk
 
 @pytest.fixture(scope="module")
 def vm(site):
-    vm = site.a.define_guest(VM, cmdline="us=20000", start=True)
-    site.a.console(VM).wait_for(r"^READY", 120)
-    site.enable(VM)
-    site.wait_point(vm)
-    site.wait_settled(vm)
-    yield vm
+    yield site.replicated(VM, cmdline="us=20000")
     for host in (site.a, site.b):
         host.virsh("destroy", VM, check=False)
 
@@ -48,13 +43,6 @@ def slow_file(site, path):
             yield lambda: len(re.findall(r"pwrite64\(", log.read_text()))
         finally:
             tracer.send_signal(signal.SIGINT)  # it lets go of the daemon
-
-
-def merges_are_done(site, vm):
-    """A file for each listed point and for what is set aside, and at most one below them."""
-    m = site.manifest(vm)
-    kept = {p["sequence"] for p in m["points"]} | {s["on"]["sequence"] for s in m["set_aside"]}
-    return len(m["chain"]) <= len(kept) + 1
 
 
 def cut(site, vm, cells=0):
@@ -90,10 +78,10 @@ def merging_chain(site, vm, keep_a_point):
         site.cli("A", "point", "create", VM)
         kept = site.points(vm)[-1], content
         cut(site, vm)  # a file above it that no point will end in
-    until(lambda: merges_are_done(site, vm), 60, lambda: f"earlier merges are done: {site.manifest(vm)['chain']}")
+    until(lambda: site.merged(vm), 60, lambda: f"earlier merges are done: {site.manifest(vm)['chain']}")
     below = site.top_image(vm, "vdb")
     cut(site, vm, CELLS)
-    until(lambda: merges_are_done(site, vm), 60, lambda: f"earlier merges are done: {site.manifest(vm)['chain']}")
+    until(lambda: site.merged(vm), 60, lambda: f"earlier merges are done: {site.manifest(vm)['chain']}")
     return below, kept
 
 
@@ -123,7 +111,7 @@ def test_failover_during_a_merge(site, vm, old):
 
     site.done("B", client.service("RevertFailover", ComputerSystem=vm_ref(vm)))
     assert_replica_holds(site, vm, content, point["sequence"])
-    until(lambda: merges_are_done(site, vm), 60, lambda: f"merges are done after the revert: {site.manifest(vm)['chain']}")
+    until(lambda: site.merged(vm), 60, lambda: f"merges are done after the revert: {site.manifest(vm)['chain']}")
     assert not site.b.path(below).exists() or len(site.manifest(vm)["chain"]) < len(chain)
     for p, copies in [newest, *([kept] if old else [])]:
         assert_replica_holds(site, vm, copies, p["sequence"])

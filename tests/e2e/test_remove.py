@@ -12,12 +12,7 @@ DISKS = ("vda", "vdb")
 
 @pytest.fixture(scope="module")
 def vm(site):
-    vm = site.a.define_guest(VM, disks=("24M", "24M"), cmdline="us=50000", start=True)
-    site.a.console(VM).wait_for(r"^READY", 120)
-    site.enable(VM)
-    site.wait_point(vm)
-    site.wait_settled(vm)
-    yield vm
+    yield site.replicated(VM, disks=("24M", "24M"))
     for host in (site.a, site.b):
         host.virsh("destroy", VM, check=False)
 
