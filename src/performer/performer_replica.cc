@@ -356,12 +356,13 @@ Status Performer::retire(const Uuid& vm) {
   const auto store = replica_store(vm);
   // Not there any more: an earlier try came that far.
   if (!store && store.error().code() != ErrorCode::not_found) return fail(store.error());
-  if (store) US_CHECK(retire_store(vm, **store));
+  const Status done = store ? retire_store(vm, **store) : Status();
   {
     const std::lock_guard lock(mine->mutex);
-    mine->store.reset();
-    mine->directory.clear();
+    mine->store.reset();  // also when it broke off: the next try asks the disk how far this one came
+    if (done) mine->directory.clear();
   }
+  US_CHECK(done);
   return ports_.hypervisor.lift_hold(vm);
 }
 

@@ -248,7 +248,9 @@ struct OneAction {
     state.phase = core::Phase::standby;
     state.directory = "/s/vm";
   }
-  core::Event perform(const core::Action& action) {
+  core::Event perform(const core::Action& action) { return perform_all({action}).back(); }
+  // One after the other, within one life of the performer; their ends.
+  std::vector<core::Event> perform_all(const std::vector<core::Action>& actions) {
     std::promise<core::Event> ended;
     WorkerPools pools;
     Performer performer(
@@ -264,10 +266,28 @@ struct OneAction {
               }},
         pools.executors(), [&](const Uuid&, core::Event event) { ended.set_value(std::move(event)); });
     performer.adopt(state);
-    performer.perform(state, action);
-    core::Event end = ended.get_future().get();
+    std::vector<core::Event> ends;
+    for (const core::Action& action : actions) {
+      ended = {};
+      performer.perform(state, action);
+      ends.push_back(ended.get_future().get());
+    }
     performer.stop();
-    return end;
+    return ends;
+  }
+  // A replica with two points, in "/s/vm".
+  void receive_two_points() {
+    const core::PrepareReplica prepared = prepare();
+    auto store = store::ReplicaStore::create(files, "/s/vm",
+                                             {world.vm, "vm1", prepared.lineage.set, 1, prepared.disks});
+    ASSERT_TRUE(store);
+    for (uint64_t sequence = 1; sequence <= 2; ++sequence) {
+      store::PointRequest request;
+      request.key = {{prepared.lineage.set, 1, sequence}, sequence - 1, TransferKind::delta};
+      request.id = Uuid::random();
+      ASSERT_TRUE((*store)->begin(request.key, 65536));
+      ASSERT_TRUE((*store)->finish(request, {24}));
+    }
   }
   core::PrepareReplica prepare() const {
     core::PrepareReplica action{1, {}, "/s/vm", {Uuid::random(), 1, 0}, {{"vda", 1 << 20}}, false};
@@ -311,19 +331,7 @@ TEST(Performer, WhatATryThatWasCutOffMadeIsRemovedWhenTheNextOneFails) {
 TEST(Performer, AReplicaWithAPointIsNeverRemovedButBecomesAVm) {
   OneAction test;
   test.state.phase = core::Phase::waiting;
-  const core::PrepareReplica prepare = test.prepare();
-  auto store = store::ReplicaStore::create(test.files, "/s/vm",
-                                           {test.world.vm, "vm1", prepare.lineage.set, 1, prepare.disks});
-  ASSERT_TRUE(store);
-  for (uint64_t sequence = 1; sequence <= 2; ++sequence) {
-    const TransferKey key{{prepare.lineage.set, 1, sequence}, sequence - 1, TransferKind::delta};
-    ASSERT_TRUE((*store)->begin(key, 65536));
-    store::PointRequest request;
-    request.key = key;
-    request.id = Uuid::random();
-    ASSERT_TRUE((*store)->finish(request, {24}));
-  }
-  store->reset();
+  test.receive_two_points();
   test.gives = false;  // the overlays are made, and then libvirt does not answer
   EXPECT_FALSE(std::get<core::Retired>(test.perform(core::Retire{1})).status);
   EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
@@ -335,6 +343,21 @@ TEST(Performer, AReplicaWithAPointIsNeverRemovedButBecomesAVm) {
       << "on the newest point";
   EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{1})).status) << "repeated";
   EXPECT_FALSE(test.hypervisor.undefined);
+}
+
+TEST(Performer, AReplicaWhoseEndIsNotKnownAsksTheDisk) {
+  OneAction test;
+  test.receive_two_points();
+  bool refused = false;
+  test.files.judge([&](store::CrashFiles::Operation operation, const std::string& path) {
+    const bool renamed = operation == store::CrashFiles::Operation::sync_names && path == "/s/vm" &&
+                         *test.files.exists("/s/vm/manifest.retired");
+    if (!renamed || std::exchange(refused, true)) return store::CrashFiles::Verdict{};
+    return store::CrashFiles::Verdict{Error(ErrorCode::failed, "the disk does not answer")};
+  });
+  const std::vector<core::Event> ends = test.perform_all({core::Retire{1}, core::Retire{2}});
+  EXPECT_FALSE(std::get<core::Retired>(ends[0]).status);
+  EXPECT_TRUE(std::get<core::Retired>(ends[1]).status);
 }
 
 TEST(Performer, AReplicaWithoutAPointIsRemovedWithItsVm) {
