@@ -4,8 +4,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +46,9 @@ class BackupSourceTest : public testing::Test {
   void TearDown() override {
     if (server_ > 0) {
       kill(server_, SIGTERM);
-      waitpid(server_, nullptr, 0);
+      struct pollfd ended = {server_fd_, POLLIN, 0};
+      EXPECT_EQ(poll(&ended, 1, 30'000), 1) << "it removes its socket before it ends";
+      close(server_fd_);
     }
     std::filesystem::remove_all(folder_);
   }
@@ -68,6 +72,9 @@ class BackupSourceTest : public testing::Test {
     words.push_back(image_);
     run(words);
     std::ifstream(folder_ + "/pid") >> server_;
+    server_fd_ = static_cast<int>(
+        syscall(SYS_pidfd_open, server_, 0));  // it is no child of ours that could be waited for
+    ASSERT_GE(server_fd_, 0);
   }
   std::unique_ptr<transfer::Source> open(const std::string& bitmap) {
     const std::string context = bitmap.empty() ? "" : "qemu:dirty-bitmap:" + bitmap;
@@ -83,6 +90,7 @@ class BackupSourceTest : public testing::Test {
   std::string folder_;
   std::string image_;
   pid_t server_ = 0;
+  int server_fd_ = -1;
 };
 
 struct Received {
@@ -126,7 +134,8 @@ TEST_F(BackupSourceTest, AFullExportCoversEverything) {
   EXPECT_EQ(rest.extents.front().offset, 2u << 20);
   EXPECT_EQ(rest.bytes.substr(2 << 20), got.bytes.substr(2 << 20));
   Received nothing;
-  ASSERT_TRUE(receive(*source, {0, kSize}, nothing));  // all of it was sent: the last granule does not come again
+  ASSERT_TRUE(
+      receive(*source, {0, kSize}, nothing));  // all of it was sent: the last granule does not come again
   EXPECT_TRUE(nothing.extents.empty());
   EXPECT_EQ(source->bytes_to_send({0, kSize}), 0u);
 }
