@@ -75,7 +75,6 @@ struct PrepareReplica {
   std::string directory;
   Lineage lineage;
   std::vector<DiskGeometry> disks;
-  bool repeated = false;  // after a restart: an empty store that is there is of a try nobody was told of
 };
 struct OpenStaging {
   ActionId id = 0;
@@ -115,6 +114,7 @@ struct Revert {
 // Repeated safely.
 struct Retire {
   ActionId id = 0;
+  bool unprepared = false;  // a preparation failed: what has no point goes, what has one stays as it is
 };
 struct ChangePower {
   ActionId id = 0;

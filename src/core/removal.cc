@@ -68,8 +68,10 @@ void begin_retiring(Step& step) {
   retire_again(step);
 }
 
+// Nobody asked for the removal of what could not be prepared.
 void retire_again(Step& step) {
-  step.act(Retire{step.await()});
+  const bool unprepared = step.running_job(JobType::remove_relationship) == nullptr;
+  step.act(Retire{step.await(), unprepared});
 }
 
 void retire_later(Step& step) {

@@ -106,7 +106,7 @@ void prepare_replica(Step& step) {
   s.statistics.since = step.now.wall;
   step.run().prepare_call = ask.call;
   step.persist();
-  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks, false});
+  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks});
 }
 
 // Asked again, or late: what is there must not be made anew, for that may fail.
@@ -121,7 +121,7 @@ void answer_prepared(Step& step) {
 
 void prepare_replica_again(Step& step) {
   const State& s = step.state();
-  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks, true});
+  step.act(PrepareReplica{step.await(), s.definition, s.directory, s.lineage, s.disks});
 }
 
 void replica_prepared(Step& step) {
@@ -134,11 +134,14 @@ void replica_prepared(Step& step) {
   step.run().prepare_call = 0;
 }
 
+// What it made so far, and what it found there, has to go before this host forgets it.
 void prepare_failed(Step& step) {
   const auto& done = step.as<PreparedReplica>();
+  step.state().phase = Phase::retiring;
+  step.persist();
   if (step.run().prepare_call != 0) step.act(PrepareReply{step.run().prepare_call, done.warnings});
   step.run().prepare_call = 0;
-  forget_relationship(step);
+  retire_again(step);
 }
 
 void refuse_prepare(Step& step) {
@@ -146,7 +149,9 @@ void refuse_prepare(Step& step) {
   std::string what = "this host already keeps a replica of '" + s.name + "' that holds recovery points";
   if (is_primary(s.phase)) what = "this host is the primary of '" + s.name + "'";
   if (s.phase == Phase::preparing) what = "this host is preparing the " + replica_words(s);
-  refuse(step, Error(s.phase == Phase::preparing ? ErrorCode::in_use : ErrorCode::invalid_parameter, what,
+  if (s.phase == Phase::retiring) what = "this host is removing the " + replica_words(s);
+  const bool passes = s.phase == Phase::preparing || s.phase == Phase::retiring;
+  refuse(step, Error(passes ? ErrorCode::in_use : ErrorCode::invalid_parameter, what,
                      "look at it there: understudy show " + s.name));
 }
 

@@ -178,7 +178,7 @@ constexpr Transition kTable[] = {
   ROW(preparing,    Started,         always,               preparing,    prepare_replica_again),
   ROW(preparing,    PreparedReplica, not_awaited,          preparing,    nothing),
   ROW(preparing,    PreparedReplica, ok,                   waiting,      replica_prepared),
-  ROW(preparing,    PreparedReplica, always,               none,         prepare_failed),
+  ROW(preparing,    PreparedReplica, always,               retiring,     prepare_failed),
 
   // --- replica: receiving ---
   ROW(any,          QueryAsk,        other_peer,           same,         refuse_peer),

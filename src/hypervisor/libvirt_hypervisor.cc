@@ -357,6 +357,11 @@ Status LibvirtHypervisor::define_replica(const core::ReplicaRequest& request) {
   }
   return hypervisor::define_replica(connection.get(), config_, request, owner);
 }
+Status LibvirtHypervisor::disown(const Uuid& vm) {
+  US_TRY(const ConnectionRef connection, connection_->get());
+  return disown_replica(connection.get(), vm);
+}
+
 Status LibvirtHypervisor::undefine(const Uuid& vm) {
   US_TRY(const ConnectionRef connection, connection_->get());
   return undefine_replica(connection.get(), vm);

@@ -96,6 +96,7 @@ class LibvirtHypervisor final : public core::Hypervisor {
   Status define_replica(const core::ReplicaRequest& request) override;
   Status undefine(
       const Uuid& vm) override;  // only a domain that define_replica() made, and only when it is off
+  Status disown(const Uuid& vm) override;
   Status remove_managed_save(const Uuid& vm) override;
 
   void on_event(std::function<void(const Uuid&, core::VmEvent)> handler) override;

@@ -258,4 +258,16 @@ Status undefine_replica(virConnect* connection, const Uuid& vm) {
   return exists(error) ? Status(fail(error)) : Status{};
 }
 
+Status disown_replica(virConnect* connection, const Uuid& vm) {
+  const Result<DomainRef> domain = find_domain(connection, vm);
+  if (!domain) return exists(domain.error()) ? Status(fail(domain.error())) : Status{};
+  unsigned flags = VIR_DOMAIN_AFFECT_CONFIG;
+  if (is_active(domain->get())) flags |= VIR_DOMAIN_AFFECT_LIVE;
+  if (virDomainSetMetadata(domain->get(), VIR_DOMAIN_METADATA_ELEMENT, nullptr, nullptr, kNamespace.data(),
+                           flags) == 0)
+    return {};
+  const Error error = libvirt_error("removing the mark of a replica from " + name_of(domain->get()));
+  return exists(error) ? Status(fail(error)) : Status{};
+}
+
 }  // namespace understudy::hypervisor

@@ -16,5 +16,6 @@ Result<std::vector<std::string>> check_replica(virConnect* connection, const Hyp
 Status define_replica(virConnect* connection, const HypervisorConfig& config,
                       const core::ReplicaRequest& request, const ImageOwner& owner);
 Status undefine_replica(virConnect* connection, const Uuid& vm);
+Status disown_replica(virConnect* connection, const Uuid& vm);
 
 }  // namespace understudy::hypervisor

@@ -150,7 +150,8 @@ class Performer {
   Status fail_over(store::ReplicaStore& store, const core::FailOver& action);
   core::FailedOver fail_over_or_undo(const State& state, const core::FailOver& action);
   core::Reverted revert(const State& state, const core::Revert& action);
-  Status retire(const Uuid& vm);
+  Status retire(const State& state, bool unprepared);
+  Status undo_replica(const Uuid& vm, store::ReplicaStore& store);
   Status retire_store(const Uuid& vm, store::ReplicaStore& store);
 
   Ports ports_;

@@ -84,7 +84,7 @@ Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid
 }
 
 // Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced
-// as long as it holds no point.
+// as long as it holds no point. What a failure leaves is removed by the Retire that follows.
 Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const core::PrepareReplica& action,
                                                             const State& state) {
   std::shared_ptr<store::ReplicaStore> store;
@@ -101,29 +101,17 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
           "folder " + action.directory + " already holds recovery points of '" + store->identity().name + "'",
           "move the folder away, or remove that replica first");
     if (store && store->identity().set != action.lineage.set) {
-      US_CHECK(store->destroy());
+      US_CHECK(undo_replica(state.vm, *store));
       store.reset();
     }
   }
-  const bool unused = store == nullptr || (action.repeated && !store->staging());
   if (!store) {
     US_TRY(store, store::ReplicaStore::create(ports_.files, action.directory, identity_of(action, state)));
   }
   const core::ReplicaRequest request = request_of(action.definition, *store, {});
-  auto warnings = ports_.hypervisor.check_replica(request);
-  Status done;
-  if (!warnings)
-    done = fail(warnings.error());
-  else
-    done = ports_.hypervisor.define_replica(request);
-  if (done) done = ports_.hypervisor.hold(state.vm, hold_reason(action.definition.name));
-  if (!done) {
-    const Status removed = unused ? store->destroy() : Status();
-    if (!removed)
-      log_warning("store", "an unused replica folder stays",
-                  {{"folder", action.directory}, {"error", removed.error().text()}});
-    return fail(done.error());
-  }
+  US_TRY(auto warnings, ports_.hypervisor.check_replica(request));
+  US_CHECK(ports_.hypervisor.define_replica(request));
+  US_CHECK(ports_.hypervisor.hold(state.vm, hold_reason(action.definition.name)));
   const std::lock_guard lock(mine.mutex);
   mine.store = store;
   mine.directory = action.directory;
@@ -329,13 +317,17 @@ void Performer::on(const State& state, const core::Release& action) {
       });
 }
 
-// Without a point nobody can use anything of it; with one nothing that may be the only copy is removed.
+// Without a point nobody can use anything of it. A VM of that id which is not a replica is not ours to touch.
+Status Performer::undo_replica(const Uuid& vm, store::ReplicaStore& store) {
+  const Status undefined = ports_.hypervisor.undefine(vm);
+  if (!undefined && undefined.error().code() != ErrorCode::access_denied) return undefined;
+  return store.destroy();
+}
+
+// With a point nothing that may be the only copy is removed.
 Status Performer::retire_store(const Uuid& vm, store::ReplicaStore& store) {
   const std::vector<RecoveryPoint> points = store.points();
-  if (points.empty()) {
-    US_CHECK(ports_.hypervisor.undefine(vm));
-    return store.destroy();
-  }
+  if (points.empty()) return undo_replica(vm, store);
   if (!store.failed_over()) {
     US_CHECK(fail_over(store, {0, points.back().id, store.generation_spent() + 1}));
   } else {  // its VM may run; what an earlier try began is completed
@@ -345,17 +337,20 @@ Status Performer::retire_store(const Uuid& vm, store::ReplicaStore& store) {
   return store.retire();
 }
 
-Status Performer::retire(const Uuid& vm) {
+Status Performer::retire(const State& state, bool unprepared) {
+  const Uuid& vm = state.vm;
   const RuntimePtr mine = runtime(vm);
   std::shared_ptr<StagingSink> sink;
   {
     const std::lock_guard lock(mine->mutex);
     sink = std::move(mine->sink);
+    mine->directory = state.directory;
   }
   if (sink) sink->close();
   const auto store = replica_store(vm);
   // Not there any more: an earlier try came that far.
   if (!store && store.error().code() != ErrorCode::not_found) return fail(store.error());
+  if (unprepared && store && (!(*store)->points().empty() || (*store)->failed_over())) return {};
   const Status done = store ? retire_store(vm, **store) : Status();
   {
     const std::lock_guard lock(mine->mutex);
@@ -363,14 +358,15 @@ Status Performer::retire(const Uuid& vm) {
     if (done) mine->directory.clear();
   }
   US_CHECK(done);
+  US_CHECK(ports_.hypervisor.disown(vm));
   return ports_.hypervisor.lift_hold(vm);
 }
 
 void Performer::on(const State& state, const core::Retire& action) {
   run(
       workers_, state.vm,
-      [this, vm = state.vm, action]() -> core::Event {
-        return core::Retired{action.id, retire(vm)};
+      [this, state, action]() -> core::Event {
+        return core::Retired{action.id, retire(state, action.unprepared)};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::Retired{id, fail(error)};

@@ -79,6 +79,7 @@ struct NoHypervisor : core::Hypervisor {
   }
   Status define_replica(const core::ReplicaRequest&) override { return fail(none()); }
   Status undefine(const Uuid&) override { return {}; }
+  Status disown(const Uuid&) override { return {}; }
   Status remove_managed_save(const Uuid&) override { return {}; }
   void on_event(std::function<void(const Uuid&, core::VmEvent)>) override {}
 };
@@ -227,10 +228,22 @@ struct ReadyHypervisor final : NoHypervisor {
     return define ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
   }
   Status undefine(const Uuid&) override {
+    if (foreign) return fail(ErrorCode::access_denied, "it is no replica of ours");
     undefined = true;
     return {};
   }
+  Status disown(const Uuid&) override {
+    disowned = true;
+    return {};
+  }
+  Status lift_hold(const Uuid&) override {
+    lifted = true;
+    return {};
+  }
   bool define = true;
+  bool foreign = false;  // the domain of that id
+  bool disowned = false;
+  bool lifted = false;
   bool undefined = false;
 };
 
@@ -290,7 +303,7 @@ struct OneAction {
     }
   }
   core::PrepareReplica prepare() const {
-    core::PrepareReplica action{1, {}, "/s/vm", {Uuid::random(), 1, 0}, {{"vda", 1 << 20}}, false};
+    core::PrepareReplica action{1, {}, "/s/vm", {Uuid::random(), 1, 0}, {{"vda", 1 << 20}}};
     action.definition.id = world.vm;
     action.definition.name = "vm1";
     return action;
@@ -305,25 +318,39 @@ TEST(Performer, AFolderThatACrashLeftWithoutAManifestIsUsed) {
   EXPECT_TRUE(std::get<core::PreparedReplica>(end).warnings);
 }
 
-TEST(Performer, AReplicaThatWasThereIsNotRemovedWhenItCannotBePreparedAgain) {
+TEST(Performer, WhatCouldNotBePreparedGoesWithItsVmAndItsHold) {
   OneAction test;
   test.state.phase = core::Phase::preparing;
-  const core::PrepareReplica action = test.prepare();
-  ASSERT_TRUE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
   test.hypervisor.define = false;
-  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(test.prepare())).warnings);
   EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
+  const core::Retire undo{2, true};
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(undo)).status);
+  EXPECT_FALSE(*test.files.exists("/s/vm"));
+  EXPECT_TRUE(test.hypervisor.undefined && test.hypervisor.lifted);
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(undo)).status) << "repeated";
 }
 
-TEST(Performer, WhatATryThatWasCutOffMadeIsRemovedWhenTheNextOneFails) {
+TEST(Performer, AReplicaWithPointsThatCannotBePreparedAgainStaysAsItIs) {
   OneAction test;
   test.state.phase = core::Phase::preparing;
-  core::PrepareReplica action = test.prepare();
-  ASSERT_TRUE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  test.receive_two_points();
+  test.hypervisor.lifted = false;
+  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(test.prepare())).warnings);
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{2, true})).status);
+  EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
+  EXPECT_FALSE(test.hypervisor.undefined || test.hypervisor.lifted || test.hypervisor.disowned);
+}
+
+TEST(Performer, AVmOfThatIdWhichIsNotAReplicaIsLeftAlone) {
+  OneAction test;
+  test.state.phase = core::Phase::preparing;
   test.hypervisor.define = false;
-  action.repeated = true;
-  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  test.hypervisor.foreign = true;
+  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(test.prepare())).warnings);
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{2, true})).status);
   EXPECT_FALSE(*test.files.exists("/s/vm"));
+  EXPECT_FALSE(test.hypervisor.undefined);
 }
 
 // What the store holds decides, whatever the engine believes: here it waits for a first point that is listed
@@ -338,6 +365,7 @@ TEST(Performer, AReplicaWithAPointIsNeverRemovedButBecomesAVm) {
   test.gives = true;
   EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{1})).status);
   EXPECT_FALSE(test.hypervisor.undefined);
+  EXPECT_TRUE(test.hypervisor.disowned);
   EXPECT_FALSE(*test.files.exists("/s/vm/manifest"));
   EXPECT_NE(test.files.content("/s/vm/vda-active.qcow2").find("vda-1-2.qcow2"), std::string::npos)
       << "on the newest point";

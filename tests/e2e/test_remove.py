@@ -73,6 +73,15 @@ def test_it_can_be_replicated_again(site, vm):
     assert refused.returncode == 3 and f"{site.replica(vm)} is not empty" in refused.stderr, "the VM there is not ours any more"
     assert f"ls -la {site.replica(vm)}" in refused.stderr
     site.b.run(["ls", "-la", site.replica(vm)])
+    # Wherever a new replica would be stored: the VM that the old one became is nobody's replica.
+    mine = site.b.virsh("dumpxml", VM, "--inactive")
+    assert "understudy:replica" not in mine
+    site.b.run(["mv", site.replica(vm), "/var/lib/kept"])
+    refused = site.cli("A", "enable", VM, "--to", f"host-b:{PORT}", check=False)
+    assert refused.returncode != 0 and "is no replica of ours" in refused.stderr and f"virsh undefine {VM}" in refused.stderr
+    assert site.b.virsh("dumpxml", VM, "--inactive") == mine
+    until(lambda: not site.b.path(site.replica(vm)).exists(), 30, "what could not be prepared is removed")
+    site.b.run(["mv", "/var/lib/kept", site.replica(vm)])
     site.b.virsh("undefine", VM, "--nvram", check=False)
     site.b.run(["rm", "-r", site.replica(vm)])
     site.enable(VM)

@@ -93,7 +93,7 @@ void Faults::flip_image() {
     return std::all_of(checked->points.begin(), checked->points.end(),
                        [](const auto& point) { return point.good(); });
   };
-  if (images.empty() || replica.dead) return;
+  if (images.empty() || replica.dead || !world_.oracle.manifest()) return;
   on_ = false;  // the check itself is not to be disturbed
   const auto before = is_good();
   if (before == false && !replica.dead)

@@ -220,21 +220,35 @@ Status SimHypervisor::end_job(const Uuid&) {
 
 Status SimHypervisor::delete_checkpoint(const Uuid&, const std::string& name) {
   US_CHECK(begin("delete_checkpoint", true));
-  const auto found = std::find_if(vm.checkpoints.begin(), vm.checkpoints.end(),
-                                  [&](const auto& each) { return each.name == name; });
-  if (found != vm.checkpoints.end() && vm.power == core::VmPower::off)
+  const bool found = std::any_of(vm.checkpoints.begin(), vm.checkpoints.end(),
+                                 [&](const auto& each) { return each.name == name; });
+  if (found && vm.power == core::VmPower::off)
     return fail(ErrorCode::invalid_state, "checkpoint " + name + " cannot be deleted while vm1 is off",
                 "it is deleted when the VM runs again: virsh start vm1");
-  if (found != vm.checkpoints.end()) {
-    world_.oracle.retired(name, found->broken);
-    vm.checkpoints.erase(found);
-  }
+  drop_checkpoint(name);
   return end();
+}
+Status SimHypervisor::delete_checkpoint_offline(const Uuid& id, const std::string& name) {
+  if (vm.power != core::VmPower::off) return delete_checkpoint(id, name);
+  US_CHECK(begin("delete_checkpoint_offline", true));
+  if (!vm.checkpoints.empty() && vm.checkpoints.front().name != name)
+    return fail(ErrorCode::in_use, "checkpoint " + name + " is on another one",
+                "it is deleted when the VM runs again: virsh start vm1");
+  drop_checkpoint(name);
+  return end();
+}
+void SimHypervisor::drop_checkpoint(const std::string& name) {
+  const auto found = std::find_if(vm.checkpoints.begin(), vm.checkpoints.end(),
+                                  [&](const auto& each) { return each.name == name; });
+  if (found == vm.checkpoints.end()) return;
+  world_.oracle.retired(name, found->broken);
+  vm.checkpoints.erase(found);
 }
 
 Status SimHypervisor::watch_disks(const Uuid&, bool on) {
   US_CHECK(begin("watch_disks", true));
   vm.watched = on;
+  if (!on) vm.changed_while_off.clear();
   return end();
 }
 Status SimHypervisor::forget_disk_changes(const Uuid&) {
@@ -268,6 +282,7 @@ Result<std::vector<std::string>> SimHypervisor::check_replica(const core::Replic
 }
 Status SimHypervisor::define_replica(const core::ReplicaRequest& request) {
   US_CHECK(begin("define_replica", true));
+  if (vm.defined && !vm.ours) return refused(ErrorCode::in_use, "no replica of ours");
   vm.defined = vm.ours = true;
   vm.definition = request.definition;
   vm.disk_paths = request.disk_paths;
@@ -275,7 +290,13 @@ Status SimHypervisor::define_replica(const core::ReplicaRequest& request) {
 }
 Status SimHypervisor::undefine(const Uuid&) {
   US_CHECK(begin("undefine", true));
-  vm.defined = false;
+  if (vm.defined && !vm.ours) return refused(ErrorCode::access_denied, "no replica of ours");
+  vm.defined = vm.ours = false;
+  return end();
+}
+Status SimHypervisor::disown(const Uuid&) {
+  US_CHECK(begin("disown", true));
+  vm.ours = false;
   return end();
 }
 Status SimHypervisor::remove_managed_save(const Uuid&) {

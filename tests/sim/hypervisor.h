@@ -67,9 +67,7 @@ class SimHypervisor final : public core::Hypervisor {
   Result<core::OpenedJob> open_job(const core::OpenJobRequest& request) override;
   Status end_job(const Uuid& vm) override;
   Status delete_checkpoint(const Uuid& vm, const std::string& name) override;
-  Status delete_checkpoint_offline(const Uuid& id, const std::string& name) override {
-    return delete_checkpoint(id, name);  // nothing is removed in the simulated world
-  }
+  Status delete_checkpoint_offline(const Uuid& vm, const std::string& name) override;
   Status watch_disks(const Uuid& vm, bool on) override;
   Status forget_disk_changes(const Uuid& vm) override;
   Result<Bytes> nvram(const Uuid& vm) override;
@@ -79,6 +77,7 @@ class SimHypervisor final : public core::Hypervisor {
   Result<std::vector<std::string>> check_replica(const core::ReplicaRequest& request) override;
   Status define_replica(const core::ReplicaRequest& request) override;
   Status undefine(const Uuid& vm) override;
+  Status disown(const Uuid& vm) override;
   Status remove_managed_save(const Uuid& vm) override;
   void on_event(std::function<void(const Uuid&, core::VmEvent)>) override {}
 
@@ -106,6 +105,7 @@ class SimHypervisor final : public core::Hypervisor {
   // Every call: time passes, the host may be dead by then, or a fault may come.
   Status begin(const char* call, bool changes);
   Status end();
+  void drop_checkpoint(const std::string& name);
   void set_block(uint32_t disk, uint64_t block, uint64_t value);
 
   World& world_;

@@ -84,6 +84,10 @@ void Operations::power(Host& host, bool on) {
   host.call([&](core::CallId call) -> core::Event { return core::PowerCall{call, facts(host), on}; });
 }
 
+void Operations::remove(Host& host) {
+  host.call([&](core::CallId call) -> core::Event { return core::RemoveCall{call, facts(host)}; });
+}
+
 void Operations::start_at_once(Host& host) {
   if (!host.hypervisor.vm.defined || host.hypervisor.vm.power != core::VmPower::off) return;
   if (const Status started = host.hypervisor.power_on();
@@ -104,9 +108,10 @@ Duration Operations::until_next() {
 }
 
 void Operations::act() {
-  enable();
   Random& random = world_.random;
+  if (!world_.leaving()) enable();
   Host& any = *world_.hosts[random.below(2)];
+  if (world_.leaving() && random.one_in(2)) return remove(any);
   const core::State& primary = world_.primary().engine();
   if (primary.phase == core::Phase::sending && random.one_in(3))
     return ask_state(world_.primary(), primary.resync && random.one_in(2) ? kCancelResync : kPause);
@@ -115,6 +120,7 @@ void Operations::act() {
     case 16:
       return fail_over();
     case 17:
+      if (world_.leaving()) return remove(any);
       return random.one_in(2) ? create() : start_copy();
     case 1:
     case 2:
@@ -145,6 +151,14 @@ void Operations::act() {
 // What each host says is to be done, in its own words; and what anybody does: a VM that should run is
 // started.
 void Operations::obey() {
+  if (world_.leaving()) {
+    for (const auto& host : world_.hosts) {
+      if (!host->up() || host->phase() == core::Phase::none) continue;
+      if (says(core::health_of(host->engine(), host->clock.now().wall), "virsh start")) start_at_once(*host);
+      remove(*host);
+    }
+    return;
+  }
   enable();
   for (const auto& host : world_.hosts) {
     if (!host->up()) continue;

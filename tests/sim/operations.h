@@ -28,6 +28,7 @@ class Operations {
   void resync(bool later);
   void make_point();
   void power(Host& host, bool on);
+  void remove(Host& host);
 
  private:
   void start_at_once(Host& host);  // by hand, past the product

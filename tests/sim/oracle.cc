@@ -44,9 +44,9 @@ void Oracle::violate(const std::string& check, const std::string& found) {
   world_.trace.text([&] { return "VIOLATION: " + check + ": " + found; });
 }
 
-std::optional<ManifestOnDisk> Oracle::manifest(bool durable) const {
+std::optional<ManifestOnDisk> Oracle::read(const std::string& name, bool durable) const {
   const auto& files = world_.replica().files;
-  const std::string path = world_.directory() + "/manifest";
+  const std::string path = world_.directory() + "/" + name;
   return parse_manifest(durable ? files.durable_bytes(path) : files.bytes(path));
 }
 
@@ -68,6 +68,7 @@ void Oracle::retired(const std::string& checkpoint, bool broken) {
   const core::State& engine = world_.primary().engine();
   if (world_.faults.flipped()) return;  // what is durable cannot be told
   if (broken || engine.resync || engine.phase == core::Phase::halted) return;
+  if (engine.phase == core::Phase::ending) return;  // nothing follows any more
   const uint64_t held = newest_durable();
   if (held < acknowledged_) return;
   if (held != 0 && held == sequence_of(checkpoint))
@@ -78,7 +79,8 @@ void Oracle::retired(const std::string& checkpoint, bool broken) {
 
 void Oracle::hold_lifted(int host) {
   if (host != 1) return;
-  const auto held = manifest(true);
+  auto held = manifest(true);
+  if (!held) held = retired(true);
   if (!held) return;
   if (!held->failover || !held->failover->complete)
     violate("the replica's hold is lifted only after its failover is durable",
@@ -90,7 +92,8 @@ void Oracle::hold_lifted(int host) {
 
 void Oracle::started(int host) {
   if (world_.faults.flipped()) return;
-  const auto held = manifest();
+  auto held = manifest();
+  if (!held) held = retired();
   const bool other_runs = world_.hosts[static_cast<size_t>(1 - host)]->hypervisor.runs();
   if (host == 1 && (!held || !held->failover || !held->failover->complete))
     violate("a replica starts only after a failover", "it starts without one");
@@ -119,6 +122,26 @@ void Oracle::at_rest() {
               checkpoint.name + ", at rest with base " + engine.base_checkpoint);
   if (!vm.changed_while_off.empty()) violate("what was written while the VM was off is covered", "it is not");
   if (vm.held) violate("a primary is held only after a failover", "it is held, at rest");
+  if (world_.leaving()) check_retired();
+}
+
+// Both sides were removed. The replica's VM is an ordinary one, if it had a point.
+void Oracle::check_retired() {
+  const Vm& vm = world_.replica().hypervisor.vm;
+  if (world_.primary().hypervisor.vm.watched) violate("a removed primary is not watched", "it is");
+  if (vm.held) violate("a removed replica is not held", "it is");
+  if (vm.ours) violate("a removed replica is not marked as one", "it is");
+  if (const auto kept = retired()) {
+    if (!vm.defined) violate("a removed replica with a point is a VM", "it is not defined");
+    if (!kept->failover || !kept->failover->complete)
+      return violate("a removed replica has disks of its own", "they are not complete");
+    check_active(*kept);
+    for (const std::string& path : vm.disk_paths)
+      if (world_.replica().files.bytes(path) == nullptr) violate("a removed replica has its disks", path);
+  } else if (vm.defined || newest_durable() != 0) {
+    violate("a replica without a point goes with its files",
+            vm.defined ? "its VM is there" : "they are there");
+  }
 }
 
 void Oracle::look_at_everything() {

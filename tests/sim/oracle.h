@@ -55,12 +55,15 @@ class Oracle {
   void rolled_back() { acknowledged_ = std::max(acknowledged_, newest_durable()); }
 
   void after_step();
-  void at_rest();             // the relationship is idle, and nothing is owed
+  void at_rest();  // the relationship is idle, and nothing is owed; or it was removed on both sides
   void look_at_everything();  // whatever is remembered as looked at
   void violate(const std::string& check, const std::string& found);
   const std::optional<Violation>& violation() const { return violation_; }
 
-  std::optional<ManifestOnDisk> manifest(bool durable = false) const;
+  std::optional<ManifestOnDisk> manifest(bool durable = false) const { return read("manifest", durable); }
+  std::optional<ManifestOnDisk> retired(bool durable = false) const {
+    return read("manifest.retired", durable);
+  }
   uint64_t newest_durable() const;
   uint64_t last_cut() const { return cuts_.empty() ? 0 : cuts_.rbegin()->first; }
   // Does any listed point have other bytes than the primary had?
@@ -71,6 +74,8 @@ class Oracle {
   uint64_t points_checked = 0;
 
  private:
+  std::optional<ManifestOnDisk> read(const std::string& name, bool durable) const;
+  void check_retired();
   struct Cut {
     Contents contents;
     Wall at;

@@ -18,20 +18,31 @@ struct Meaning {
   Rare rare;
 };
 constexpr Meaning kRules[] = {
-    {"end_stale_job", Rare::stale_job},          {"lose_changed_disks", Rare::disks_changed},
-    {"lose_sequence", Rare::sequence_lost},      {"compare_with_what_is_there", Rare::compares_with_another},
-    {"back_off_foreign_job", Rare::foreign_job}, {"protect_guest", Rare::guest_protected},
-    {"halt_failed_over", Rare::primary_halted},  {"lift_own_hold", Rare::primary_released},
-    {"back_off_failover", Rare::primary_waits},  {"point_lost", Rare::point_lost},
-    {"failover_failed", Rare::failover_undone},  {"failover_unknown", Rare::failover_unknown},
-    {"release_failed", Rare::release_failed},    {"revert_failed", Rare::revert_failed},
-    {"revert_unknown", Rare::revert_unknown},    {"answer_prepared", Rare::prepared_twice},
-    {"receive_failed", Rare::receive_failed},    {"settle_failed", Rare::settle_failed},
+    {"end_stale_job", Rare::stale_job},
+    {"lose_changed_disks", Rare::disks_changed},
+    {"lose_sequence", Rare::sequence_lost},
+    {"compare_with_what_is_there", Rare::compares_with_another},
+    {"back_off_foreign_job", Rare::foreign_job},
+    {"protect_guest", Rare::guest_protected},
+    {"halt_failed_over", Rare::primary_halted},
+    {"lift_own_hold", Rare::primary_released},
+    {"back_off_failover", Rare::primary_waits},
+    {"point_lost", Rare::point_lost},
+    {"failover_failed", Rare::failover_undone},
+    {"failover_unknown", Rare::failover_unknown},
+    {"release_failed", Rare::release_failed},
+    {"revert_failed", Rare::revert_failed},
+    {"revert_unknown", Rare::revert_unknown},
+    {"answer_prepared", Rare::prepared_twice},
+    {"receive_failed", Rare::receive_failed},
+    {"settle_failed", Rare::settle_failed},
+    {"end_later", Rare::end_later},
+    {"retire_later", Rare::retire_later},
 };
 constexpr Meaning kStarts[] = {
     {"fail_over_again", Rare::failover_resumed}, {"release", Rare::release_resumed},
     {"revert_again", Rare::revert_resumed},      {"prepare_replica_again", Rare::prepare_resumed},
-    {"prepare_peer", Rare::create_resumed},
+    {"prepare_peer", Rare::create_resumed},      {"retire_again", Rare::retire_resumed},
 };
 
 }  // namespace
@@ -80,6 +91,11 @@ void Watch::primary(const core::State& before, const core::Event& event, const c
     saw(now.cause && now.cause->message().find("is gone") != std::string::npos ? Rare::base_gone
                                                                                : Rare::base_broken);
   if (rule == "cancel_resync" && before.phase == core::Phase::sending) saw(Rare::resync_cancelled);
+  if (rule == "end_replication") {
+    saw(before.phase == core::Phase::sending ? Rare::removed_in_transfer : Rare::primary_removed);
+    if (before.failover) saw(Rare::primary_removed_held);
+  }
+  if (rule == "removed" && !world_.primary().hypervisor.runs()) saw(Rare::removed_off);
   if (rule == "suspend" && before.phase == core::Phase::sending) saw(Rare::paused_in_transfer);
   if (rule == "suspend" && before.phase == core::Phase::cutting) saw(Rare::paused_in_cut);
   if (rule == "begin_resync") saw(before.resync->due ? Rare::resync_scheduled : Rare::resync_by_itself);
@@ -102,6 +118,13 @@ void Watch::replica(const core::State& before, const core::Event& event, const c
       saw(Rare::failover_to_old);
   if (const auto* call = std::get_if<core::FailoverCall>(&event); call != nullptr && rule == "begin_failover")
     world_.oracle.failover_asked(call->point.value_or(Uuid()));
+  if (rule == "removed")
+    saw(world_.replica().hypervisor.vm.defined ? Rare::replica_retired : Rare::replica_gone);
+  if (rule == "begin_retiring" && !before.failover) {
+    const auto held = world_.oracle.manifest();
+    world_.oracle.failover_asked(held && !held->points.empty() ? *Uuid::parse(held->points.back().id)
+                                                               : Uuid());
+  }
   if (rule == "refuse_begin_busy" || (rule == "refuse_finish" && after.row()->guard_name == "staging_busy"))
     saw(Rare::begin_busy);
   if (rule == "refuse_begin" && before.failover) saw(Rare::old_generation);

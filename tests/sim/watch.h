@@ -77,6 +77,15 @@ class Host;
   RARE(cursor_survived, "a damaged cursor is survived")                            \
   RARE(machine_refused, "a damaged machine is refused")                            \
   RARE(row_refused, "a damaged row of the database is refused")                    \
+  RARE(primary_removed, "the primary is removed")                                  \
+  RARE(removed_in_transfer, "the primary is removed while it sends")               \
+  RARE(primary_removed_held, "the primary is removed after a failover")            \
+  RARE(removed_off, "the primary is removed while its VM is off")                  \
+  RARE(end_later, "the end of a primary is tried again")                           \
+  RARE(retire_resumed, "a replica's removal goes on after a restart")              \
+  RARE(retire_later, "a replica's removal is tried again")                         \
+  RARE(replica_retired, "a replica with points becomes a VM")                      \
+  RARE(replica_gone, "a replica without a point goes")                             \
   RARE(rebuilt_from_store, "an engine is rebuilt from its store")                  \
   RARE(image_damage_found, "the check finds a bit that flipped in a point")
 

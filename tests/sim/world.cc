@@ -76,8 +76,13 @@ void World::draw_vm() {
   settings.auto_resynchronize_enabled = random.one_in(2);
   settings.auto_resynchronize_start = settings.auto_resynchronize_end = 0;
   for (const DiskGeometry& disk : disks) settings.included_disks.push_back(disk.target);
-  ends_ = fibers.now() +
-          Duration::seconds(settings.replication_interval) * static_cast<int64_t>(random.between(4, 14));
+  const auto intervals = [&](uint64_t count) {
+    return Duration::seconds(settings.replication_interval) * static_cast<int64_t>(count);
+  };
+  const uint64_t lasts = random.between(4, 14);
+  ends_ = fibers.now() + intervals(lasts);
+  Random apart(mix(seed) ^ 0x6c65617665);  // not from the one above: seeds that stay are what they were
+  if (apart.one_in(8)) leaves_at = fibers.now() + intervals(lasts - apart.between(0, 4));
 }
 
 // --- one step ---
@@ -157,7 +162,7 @@ bool World::run() {
   if (!oracle.violation()) (void)come_to_rest();
   if (!oracle.violation()) oracle.at_rest();
   if (!oracle.violation()) oracle.look_at_everything();
-  if (!oracle.violation()) look_with_product();
+  if (!oracle.violation() && !leaving()) look_with_product();
   return !oracle.violation();
 }
 
@@ -192,6 +197,11 @@ bool World::normal() {
          !state.suspended && !state.resync && replica().phase() == core::Phase::standby;
 }
 
+bool World::removed() {
+  return primary().up() && replica().up() && primary().phase() == core::Phase::none &&
+         replica().phase() == core::Phase::none;
+}
+
 bool World::come_to_rest() {
   quiet = true;
   faults.stop();
@@ -200,8 +210,9 @@ bool World::come_to_rest() {
   const uint64_t most_steps = steps + kMostSteps;
   const uint64_t last_sequence = oracle.last_cut();
   while (!oracle.violation() && fibers.now() < until && steps < most_steps) {
-    if (normal() && oracle.newest_durable() > last_sequence && primary().phase() == core::Phase::idle &&
-        primary().engine().obligations.empty())
+    if (leaving() && removed()) return true;
+    if (!leaving() && normal() && oracle.newest_durable() > last_sequence &&
+        primary().phase() == core::Phase::idle && primary().engine().obligations.empty())
       return true;
     turn();
     settle_dead();

@@ -42,8 +42,10 @@ class World {
   Watch watch;
   Operations operations;
   std::array<std::unique_ptr<Host>, 2> hosts;
-  uint64_t last_value = 0;  // of a block: none is written twice
-  bool quiet = false;       // faults are over
+  uint64_t last_value = 0;             // of a block: none is written twice
+  bool quiet = false;                  // faults are over
+  std::optional<Monotonic> leaves_at;  // the operator removes the relationship from then on; none: never
+  bool leaving() { return leaves_at && fibers.now() >= *leaves_at; }
   uint64_t steps = 0;
   uint64_t boots = 0;  // of the primary
 
@@ -54,6 +56,7 @@ class World {
   void settle_dead();
   bool come_to_rest();
   bool normal();
+  bool removed();
   void look_with_product();
 
   enum class Turn : uint8_t { guest, trouble, operation, count };

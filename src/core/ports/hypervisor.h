@@ -105,7 +105,8 @@ class Hypervisor {
   virtual Status end_job(const Uuid& vm) = 0;
   // No error when it is not there.
   virtual Status delete_checkpoint(const Uuid& vm, const std::string& name) = 0;
-  // The same, and of a VM that is off, too: its images are opened for it, so that a start at that moment may fail.
+  // The same, and of a VM that is off, too: its images are opened for it, so that a start at that moment may
+  // fail.
   virtual Status delete_checkpoint_offline(const Uuid& vm, const std::string& name) = 0;
   // The hook records this VM's disk files when it stops and compares them when it starts, our daemon dead or
   // alive. Durable when it returns; off also forgets.
@@ -124,7 +125,9 @@ class Hypervisor {
   virtual Result<std::vector<std::string>> check_replica(const ReplicaRequest& request) = 0;
   // Defines (or redefines) the replica's domain: autostart off. Refuses a domain of that id that is not ours.
   virtual Status define_replica(const ReplicaRequest& request) = 0;
-  virtual Status undefine(const Uuid& vm) = 0;             // no error when it is not there
+  virtual Status undefine(const Uuid& vm) = 0;  // no error when it is not there
+  // From now on its domain is anybody's: no replica of ours. No error when it is not there.
+  virtual Status disown(const Uuid& vm) = 0;
   virtual Status remove_managed_save(const Uuid& vm) = 0;  // no error when there is none
 
   // Called from the hypervisor's own thread; must only post. Set once, before the first call.
