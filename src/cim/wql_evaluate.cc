@@ -204,6 +204,17 @@ Status check_expression(const ClassDecl& decl, const Expression& e) {
   return {};
 }
 
+void add_demanded(const Expression& e, ObjectPath& path) {
+  if (e.kind == Expression::Kind::conjunction)
+    for (const Expression& child : e.children) add_demanded(child, path);
+  if (e.kind != Expression::Kind::relation || e.relation != Relation::equal) return;
+  const bool turned = e.left.property.empty();
+  const std::string& property = turned ? e.right.property : e.left.property;
+  const auto* text = std::get_if<std::string>(turned ? &e.left.literal : &e.right.literal);
+  const bool other_is_literal = (turned ? e.left.property : e.right.property).empty();
+  if (!property.empty() && other_is_literal && text) path.keys.emplace(property, *text);
+}
+
 // --- LIKE ---
 
 // A byte of UTF-8 that belongs to the character before it.
@@ -272,6 +283,12 @@ Status check(const Select& query) {
   for (const std::string& column : query.columns) US_CHECK(check_property(*decl, column, true));
   if (query.where) US_CHECK(check_expression(*decl, *query.where));
   return {};
+}
+
+ObjectPath demanded(const Select& query) {
+  ObjectPath path{query.class_name, {}};
+  if (query.where) add_demanded(*query.where, path);
+  return path;
 }
 
 bool matches(const Select& query, const Instance& instance, const ObjectPath& path,

@@ -157,6 +157,25 @@ cim::Instance disk_instance(const Uuid& vm, const DiskGeometry& disk) {
   return i;
 }
 
+// Nothing of a VM that only the engine knows: what it had is in its definition, not what it has.
+void processors(Host&, const VmView& view, Instances& out) {
+  if (view.vm.vcpus == 0) return;
+  cim::Instance i = with_defaults("Msvm_ProcessorSettingData");
+  i.set("InstanceID", processor_id(view.vm.id)).set("ElementName", "Processor");
+  i.set("VirtualQuantity", view.vm.vcpus).set("VirtualQuantityUnits", "count");
+  out.push_back(std::move(i));
+}
+
+void memory(Host&, const VmView& view, Instances& out) {
+  if (view.vm.memory_kib == 0) return;
+  const uint64_t mib = view.vm.memory_kib / 1024;
+  cim::Instance i = with_defaults("Msvm_MemorySettingData");
+  i.set("InstanceID", memory_id(view.vm.id)).set("ElementName", "Memory");
+  i.set("VirtualQuantity", mib).set("Reservation", mib).set("Limit", mib);
+  i.set("DynamicMemoryEnabled", false);
+  out.push_back(std::move(i));
+}
+
 void disks(Host&, const VmView& view, Instances& out) {
   for (const DiskGeometry& disk : known_disks(view)) out.push_back(disk_instance(view.vm.id, disk));
 }
