@@ -24,7 +24,7 @@ inline Wall ago(int64_t seconds) {
   return Wall{kNow.us - Duration::seconds(seconds).us};
 }
 
-class FakeHost final : public Host {
+class FakeHost : public Host {
  public:
   std::string name() const override { return "hosta.example"; }
   std::string product_version() const override { return "0.1"; }
