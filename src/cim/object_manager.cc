@@ -23,6 +23,14 @@ bool complete(const ClassDecl& decl, const ObjectPath& path) {
   });
 }
 
+// Of the values given, those that are keys of this class.
+ObjectPath keys_of(const ClassDecl& decl, const ObjectPath& given) {
+  ObjectPath path{std::string(decl.name), {}};
+  for (const auto& [name, value] : given.keys)
+    if (const PropertyDecl* p = decl.property(name); p && p->key) path.keys.emplace(p->name, value);
+  return path;
+}
+
 Outcome<void> check_selectors(const ClassDecl& decl, const ObjectPath& path) {
   for (const auto& [name, value] : path.keys) {
     const PropertyDecl* p = decl.property(name);
@@ -38,8 +46,12 @@ Outcome<void> check_selectors(const ClassDecl& decl, const ObjectPath& path) {
 
 }  // namespace
 
+Result<std::vector<Instance>> Provider::candidates(const Context& context, const ObjectPath&) {
+  return enumerate(context);
+}
+
 Result<std::optional<Instance>> Provider::get(const Context& context, const ObjectPath& path) {
-  US_TRY(std::vector<Instance> all, enumerate(context));
+  US_TRY(std::vector<Instance> all, candidates(context, path));
   for (Instance& instance : all)
     if (path_of(instance).same(path)) return std::optional(std::move(instance));
   return std::nullopt;
@@ -96,11 +108,13 @@ std::vector<Provider*> ObjectManager::providers_below(std::string_view class_nam
   return result;
 }
 
-Outcome<std::vector<Item>> ObjectManager::instances_of(const Context& context,
-                                                       std::string_view class_name) const {
+Outcome<std::vector<Item>> ObjectManager::instances_of(const Context& context, std::string_view class_name,
+                                                       const ObjectPath& keys) const {
   std::vector<Item> items;
   for (Provider* provider : providers_below(class_name)) {
-    US_FAULT_TRY(std::vector<Instance> instances, provider->enumerate(context));
+    const ObjectPath known = keys_of(*find_class(provider->class_name()), keys);
+    US_FAULT_TRY(std::vector<Instance> instances,
+                 known.keys.empty() ? provider->enumerate(context) : provider->candidates(context, known));
     for (Instance& instance : instances) {
       ObjectPath path = path_of(instance);
       items.push_back({std::move(path), std::move(instance), {}});
@@ -114,10 +128,13 @@ Outcome<std::vector<Item>> ObjectManager::instances_of(const Context& context,
 Outcome<Item> ObjectManager::resolve(const Context& context, const ObjectPath& path) const {
   const ClassDecl* decl = find_class(path.class_name);
   if (!decl) return unknown_class_fault(path.class_name);
+  const std::vector<Provider*> providers = providers_below(decl->name);
+  if (providers.empty())  // such as Msvm_ReplicationStatistics, which travels embedded only
+    return unreachable_fault("class " + std::string(decl->name) + " has no instances");
   if (auto valid = check_selectors(*decl, path); !valid) return pass_on(std::move(valid.error()));
 
   std::vector<Item> found;
-  for (Provider* provider : providers_below(decl->name)) {
+  for (Provider* provider : providers) {
     const ClassDecl& concrete = *find_class(provider->class_name());
     ObjectPath given{std::string(concrete.name), path.keys};
     if (complete(concrete, given)) {
@@ -125,7 +142,8 @@ Outcome<Item> ObjectManager::resolve(const Context& context, const ObjectPath& p
       if (instance) found.push_back({path_of(*instance), std::move(*instance), {}});
       continue;
     }
-    US_FAULT_TRY(std::vector<Instance> all, provider->enumerate(context));
+    US_FAULT_TRY(std::vector<Instance> all,
+                 given.keys.empty() ? provider->enumerate(context) : provider->candidates(context, given));
     for (Instance& instance : all)
       if (ObjectPath full = path_of(instance); means(given, full))
         found.push_back({std::move(full), std::move(instance), {}});

@@ -32,7 +32,9 @@ class Provider {
   virtual ~Provider() = default;
   virtual std::string_view class_name() const = 0;
   virtual Result<std::vector<Instance>> enumerate(const Context& context) = 0;
-  // The instance with these keys (all of them given), or nothing. Default: picked out of enumerate().
+  // Those that may have these keys (one or some of them given); more may be given. Default: enumerate().
+  virtual Result<std::vector<Instance>> candidates(const Context& context, const ObjectPath& keys);
+  // The instance with these keys (all of them given), or nothing. Default: picked out of candidates().
   virtual Result<std::optional<Instance>> get(const Context& context, const ObjectPath& path);
   // Only for an association: the instances that refer to the object; more may be given. Default: enumerate().
   virtual Result<std::vector<Instance>> references(const Context& context, const ObjectPath& object);
@@ -66,8 +68,10 @@ class ObjectManager final : public Dispatcher {
   Outcome<Response> serve(const Context& context, const GetRequest& request) const;
   // The one instance that the selectors mean, in the class or below it.
   Outcome<Item> resolve(const Context& context, const ObjectPath& path) const;
-  // All instances of the class and of those below it.
-  Outcome<std::vector<Item>> instances_of(const Context& context, std::string_view class_name) const;
+  // All instances of the class and of those below it; only those that may have these keys, when there are
+  // any.
+  Outcome<std::vector<Item>> instances_of(const Context& context, std::string_view class_name,
+                                          const ObjectPath& keys = {}) const;
   std::vector<Provider*> providers_below(std::string_view class_name) const;
   Outcome<void> allow(const Context& context, Right right, std::string_view class_name,
                       std::string_view method = {}) const;

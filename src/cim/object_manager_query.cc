@@ -10,6 +10,8 @@
 namespace understudy::cim {
 namespace {
 
+constexpr size_t kMostGets = 64;  // of one class, one by one; more are picked out of all its instances
+
 // In the schema's spelling, alphabetical, each once.
 std::vector<std::string> column_names(const ClassDecl& decl, const std::vector<std::string>& columns) {
   std::set<std::string, NameLess> names;
@@ -116,7 +118,7 @@ Outcome<std::vector<Item>> ObjectManager::query(const Context& context,
   if (auto allowed = allow(context, Right::read, select.class_name); !allowed)
     return pass_on(std::move(allowed.error()));
 
-  US_FAULT_TRY(std::vector<Item> items, instances_of(context, select.class_name));
+  US_FAULT_TRY(std::vector<Item> items, instances_of(context, select.class_name, wql::demanded(select)));
   std::erase_if(
       items, [&](const Item& item) { return !wql::matches(select, item.instance, item.path, server_name_); });
   const std::vector<std::string> columns = column_names(*find_class(select.class_name), select.columns);
@@ -175,8 +177,8 @@ Outcome<std::vector<Item>> ObjectManager::follow(const Context& context, const w
   return objects_at(context, far);
 }
 
-// The objects behind the paths, each once, in the order given; one that is gone by now is left out. Several
-// of one class are taken from one enumeration.
+// The objects behind the paths, each once, in the order given; one that is gone by now is left out. Many of
+// one class are taken from one enumeration.
 Outcome<std::vector<Item>> ObjectManager::objects_at(const Context& context,
                                                      const std::vector<ObjectPath>& paths) const {
   std::map<std::string, size_t, NameLess> wanted;
@@ -184,7 +186,7 @@ Outcome<std::vector<Item>> ObjectManager::objects_at(const Context& context,
   std::map<ObjectPath, Instance, PathLess> known;
   for (const auto& [class_name, count] : wanted) {
     const auto provider = providers_.find(class_name);
-    if (provider == providers_.end() || count < 2) continue;
+    if (provider == providers_.end() || count <= kMostGets) continue;
     US_FAULT_TRY(std::vector<Instance> instances, provider->second->enumerate(context));
     for (Instance& instance : instances) {
       ObjectPath path = path_of(instance);
@@ -195,7 +197,7 @@ Outcome<std::vector<Item>> ObjectManager::objects_at(const Context& context,
   std::set<ObjectPath, PathLess> seen;
   for (const ObjectPath& path : paths) {
     if (!seen.insert(path).second) continue;
-    if (wanted[path.class_name] > 1) {
+    if (wanted[path.class_name] > kMostGets) {
       if (auto found = known.extract(path)) items.push_back({found.key(), std::move(found.mapped()), {}});
       continue;
     }

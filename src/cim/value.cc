@@ -136,7 +136,9 @@ bool same_key_value(const std::string& a, const std::string& b) {
 }  // namespace
 
 bool NameLess::operator()(std::string_view a, std::string_view b) const {
-  return std::ranges::lexicographical_compare(a, b, {}, lower, lower);
+  // As bytes: what is not ASCII comes after what is, as its code points do.
+  const auto byte = [](char c) { return static_cast<unsigned char>(lower(c)); };
+  return std::ranges::lexicographical_compare(a, b, {}, byte, byte);
 }
 
 bool same_name(std::string_view a, std::string_view b) {

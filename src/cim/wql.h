@@ -63,6 +63,10 @@ Result<Query> parse(std::string_view text);
 // then cannot compare is not an error but never true.
 Status check(const Select& query);
 
+// The values that properties must have for the condition to be true: those compared for equality with a text
+// in its outermost conjunction. Only the class's own; the result names the class.
+ObjectPath demanded(const Select& query);
+
 // Whether the instance is of the class (or below it) and the condition is true. `path` is the instance's own.
 bool matches(const Select& query, const Instance& instance, const ObjectPath& path,
              std::string_view server_name);

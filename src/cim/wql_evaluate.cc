@@ -56,8 +56,10 @@ std::optional<Value::Scalar> converted(const Value::Scalar& value, const Value::
   const auto* text = std::get_if<std::string>(&value);
   if (!text) {
     // 1 and 0 stand for TRUE and FALSE.
-    const auto* number = std::get_if<uint64_t>(&value);
-    if (std::holds_alternative<bool>(like_this) && number && *number <= 1) return Value::Scalar(*number == 1);
+    if (!std::holds_alternative<bool>(like_this) || !is_number(value)) return {};
+    for (const bool flag : {false, true})
+      if (compare_numbers(value, Value::Scalar(uint64_t{flag})) == std::partial_ordering::equivalent)
+        return Value::Scalar(flag);
     return {};
   }
   Type type = Type::string;
@@ -77,12 +79,17 @@ std::optional<Value::Scalar> converted(const Value::Scalar& value, const Value::
   return scalar ? std::optional(*scalar) : std::nullopt;
 }
 
+// A reference beside a text that is no path: not the same, and that is all.
+bool refers(const Value::Scalar& a, const Value::Scalar& b) {
+  return std::holds_alternative<ObjectPath>(a) && std::holds_alternative<std::string>(b);
+}
+
 Order compare(const Value::Scalar& a, const Value::Scalar& b) {
   if (is_number(a) && is_number(b)) return compare_numbers(a, b);
   if (a.index() != b.index()) {
     if (const auto left = converted(a, b)) return compare(*left, b);
     if (const auto right = converted(b, a)) return compare(a, *right);
-    return {};
+    return refers(a, b) || refers(b, a) ? Order(std::partial_ordering::unordered) : Order();
   }
   if (const auto* text = std::get_if<std::string>(&a)) return compare_text(*text, std::get<std::string>(b));
   if (const auto* flag = std::get_if<bool>(&a)) return *flag <=> std::get<bool>(b);
@@ -204,6 +211,17 @@ Status check_expression(const ClassDecl& decl, const Expression& e) {
   return {};
 }
 
+void add_demanded(const Expression& e, ObjectPath& path) {
+  if (e.kind == Expression::Kind::conjunction)
+    for (const Expression& child : e.children) add_demanded(child, path);
+  if (e.kind != Expression::Kind::relation || e.relation != Relation::equal) return;
+  const bool turned = e.left.property.empty();
+  const std::string& property = turned ? e.right.property : e.left.property;
+  const auto* text = std::get_if<std::string>(turned ? &e.left.literal : &e.right.literal);
+  const bool other_is_literal = (turned ? e.left.property : e.right.property).empty();
+  if (!property.empty() && other_is_literal && text) path.keys.emplace(property, *text);
+}
+
 // --- LIKE ---
 
 // A byte of UTF-8 that belongs to the character before it.
@@ -272,6 +290,12 @@ Status check(const Select& query) {
   for (const std::string& column : query.columns) US_CHECK(check_property(*decl, column, true));
   if (query.where) US_CHECK(check_expression(*decl, *query.where));
   return {};
+}
+
+ObjectPath demanded(const Select& query) {
+  ObjectPath path{query.class_name, {}};
+  if (query.where) add_demanded(*query.where, path);
+  return path;
 }
 
 bool matches(const Select& query, const Instance& instance, const ObjectPath& path,

@@ -118,6 +118,13 @@ Result<providers::VmView> LocalHost::vm(const Uuid& id) {
   return view(gone, false, std::move(state));
 }
 
+std::optional<Uuid> LocalHost::vm_of_point(const Uuid& point) {
+  for (const Uuid& replica : parts_.core.replicas())
+    for (const RecoveryPoint& listed : points(replica))
+      if (listed.id == point) return replica;
+  return std::nullopt;
+}
+
 ServiceSettings LocalHost::service_settings() {
   ServiceSettings settings = parts_.registry.settings();
   if (!settings.certificate_thumbprint.empty()) return settings;

@@ -32,6 +32,8 @@ class LocalHost final : public providers::Host {
   Wall now() const override { return parts_.clock.now().wall; }
   Result<std::vector<providers::VmView>> vms() override;
   Result<providers::VmView> vm(const Uuid& id) override;
+  std::optional<Uuid> vm_of_job(const Uuid& job) override { return parts_.core.vm_of_job(job); }
+  std::optional<Uuid> vm_of_point(const Uuid& point) override;
   bool listening() const override { return parts_.listening(); }
   // Before an operator names a certificate it is the one that is installed.
   ServiceSettings service_settings() override;

@@ -103,6 +103,22 @@ std::optional<core::State> CoreLoop::state(const Uuid& vm) const {
   return copy;
 }
 
+std::optional<Uuid> CoreLoop::vm_of_job(const Uuid& job) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [vm, state] : published_)
+    for (const Job& one : state.jobs)
+      if (one.id == job) return vm;
+  return std::nullopt;
+}
+
+std::vector<Uuid> CoreLoop::replicas() const {
+  std::vector<Uuid> found;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [vm, state] : published_)
+    if (core::is_replica(state.phase)) found.push_back(vm);
+  return found;
+}
+
 void CoreLoop::run() {
   for (;;) {
     Item item;

@@ -34,6 +34,8 @@ class CoreLoop final : public Asker {
   // Copies, with the progress of running jobs filled in.
   std::vector<core::State> states() const;
   std::optional<core::State> state(const Uuid& vm) const override;
+  std::optional<Uuid> vm_of_job(const Uuid& job) const;  // whose engine keeps the job
+  std::vector<Uuid> replicas() const;                    // those of which this host holds a replica
   Performer& performer() override { return core_.performer(); }
 
  private:

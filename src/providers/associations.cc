@@ -30,8 +30,9 @@ cim::Value effects(uint64_t effect) {
 }  // namespace
 
 void hosted_service(Host& host, Instances& out) {
-  out.push_back(link("Msvm_HostedService", {"Antecedent", system_path(host.name())},
-                     {"Dependent", service_path(host.name())}));
+  for (const cim::ObjectPath& service : {service_path(host.name()), management_path(host.name())})
+    out.push_back(
+        link("Msvm_HostedService", {"Antecedent", system_path(host.name())}, {"Dependent", service}));
 }
 
 void service_element_settings(Host& host, Instances& out) {
@@ -94,11 +95,25 @@ void affected_by_job(Host&, const VmView& view, Instances& out) {
 }
 
 void settings_components(Host&, const VmView& view, Instances& out) {
+  const auto add = [&](const char* class_name, std::string id) {
+    out.push_back(link("Msvm_VirtualSystemSettingDataComponent",
+                       {"GroupComponent", settings_path(view.vm.id)},
+                       {"PartComponent", instance_path(class_name, std::move(id))}));
+  };
+  if (view.vm.vcpus > 0) add("Msvm_ProcessorSettingData", processor_id(view.vm.id));
+  if (view.vm.memory_kib > 0) add("Msvm_MemorySettingData", memory_id(view.vm.id));
   for (const DiskGeometry& disk : known_disks(view))
-    out.push_back(
-        link("Msvm_VirtualSystemSettingDataComponent", {"GroupComponent", settings_path(view.vm.id)},
-             {"PartComponent",
-              instance_path("Msvm_StorageAllocationSettingData", disk_id(view.vm.id, disk.target))}));
+    add("Msvm_StorageAllocationSettingData", disk_id(view.vm.id, disk.target));
+}
+
+void hosted_system(Host& host, const VmView& view, Instances& out) {
+  out.push_back(link("Msvm_HostedDependency", {"Antecedent", system_path(host.name())},
+                     {"Dependent", vm_path(view.vm.id)}));
+}
+
+void summary_of_system(Host&, const VmView& view, Instances& out) {
+  out.push_back(link("Msvm_ComputerSystemSummaryInformation", {"Antecedent", vm_path(view.vm.id)},
+                     {"Dependent", instance_path("Msvm_SummaryInformation", settings_id(view.vm.id))}));
 }
 
 }  // namespace understudy::providers

@@ -46,6 +46,9 @@ class Host {
   virtual Wall now() const = 0;
   virtual Result<std::vector<VmView>> vms() = 0;  // not_available when libvirt does not answer
   virtual Result<VmView> vm(const Uuid& id) = 0;  // not_found
+  // The VM that this job, or this listed recovery point, belongs to. What libvirt says is not needed.
+  virtual std::optional<Uuid> vm_of_job(const Uuid& job) = 0;
+  virtual std::optional<Uuid> vm_of_point(const Uuid& point) = 0;
 
   // The listener for replication runs as the settings say (Msvm_ReplicationService.OperationalStatus).
   virtual bool listening() const = 0;

@@ -35,11 +35,15 @@ void own_service_of_host(Host& host, Instances& out);  // Understudy_Replication
 void service_settings_of_host(Host& host, Instances& out);
 void authorizations_of_host(Host& host, Instances& out);
 void provider_of_host(Host& host, Instances& out);
+void management_service_of_host(Host& host, Instances& out);
 
 // --- of a VM (vm_instances.cc, replication_instances.cc) ---
 void system(Host& host, const VmView& view, Instances& out);
 void system_settings(Host& host, const VmView& view, Instances& out);  // realized, then the recovery points
 void disks(Host& host, const VmView& view, Instances& out);
+void processors(Host& host, const VmView& view, Instances& out);
+void memory(Host& host, const VmView& view, Instances& out);
+void summary(Host& host, const VmView& view, Instances& out);
 void relationship(Host& host, const VmView& view, Instances& out);
 void replication_settings(Host& host, const VmView& view, Instances& out);
 void jobs(Host& host, const VmView& view, Instances& out);
@@ -58,5 +62,7 @@ void most_current_snapshot(Host& host, const VmView& view, Instances& out);
 void last_applied_snapshot(Host& host, const VmView& view, Instances& out);
 void affected_by_job(Host& host, const VmView& view, Instances& out);
 void settings_components(Host& host, const VmView& view, Instances& out);
+void hosted_system(Host& host, const VmView& view, Instances& out);
+void summary_of_system(Host& host, const VmView& view, Instances& out);
 
 }  // namespace understudy::providers

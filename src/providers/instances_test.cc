@@ -31,7 +31,7 @@ TEST_F(ProvidersTest, EveryInstanceFitsItsClass) {
       EXPECT_TRUE(status) << item.path.text() << ": " << (status ? "" : status.error().text());
     }
   }
-  EXPECT_EQ(classes.size(), 23U);  // all but LastAppliedSnapshot, which needs a failover
+  EXPECT_EQ(classes.size(), 29U);  // all but LastAppliedSnapshot, which needs a failover
 }
 
 TEST_F(ProvidersTest, EveryLinkLeadsToObjectsThatExist) {

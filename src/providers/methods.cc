@@ -1,6 +1,8 @@
 // What all methods share, and those of systems and jobs.
 #include "providers/methods.h"
 
+#include <algorithm>
+
 #include "cim/embedded.h"
 #include "cim/schema.h"
 #include "providers/instances.h"
@@ -28,12 +30,13 @@ bool in_value_map(std::string_view class_name, std::string_view method, std::str
 std::optional<Error> error_of_job(const Call& call) {
   const cim::Instance& job = call.target_instance;
   if (job.get("ErrorCode").number().value_or(0) == 0) return std::nullopt;
-  auto views = call.host.vms();
-  if (!views) return std::move(views.error());
-  for (const VmView& view : *views)
-    for (const Job& one : view.state.jobs)
-      if (one.id.upper() == job.get("InstanceID").text()) return one.error;
-  return std::nullopt;
+  const auto id = Uuid::parse(job.get("InstanceID").text().value_or(""));
+  const auto vm = id ? call.host.vm_of_job(*id) : std::nullopt;
+  if (!vm) return std::nullopt;
+  auto view = call.host.vm(*vm);
+  if (!view) return std::move(view.error());
+  const auto found = std::ranges::find(view->state.jobs, *id, &Job::id);
+  return found == view->state.jobs.end() ? std::nullopt : found->error;
 }
 
 // One of those that the method's value map has.
@@ -136,7 +139,14 @@ cim::InvokeResult refused(uint32_t return_value, Error error) {
   return {return_value, {}, std::move(error)};
 }
 
+// Older methods have a small set of their own, in which 1 says so.
 Result<cim::InvokeResult> not_supported(const Call& call) {
+  const cim::MethodDecl* method = cim::find_class(call.target.class_name)->method(call.method);
+  for (const cim::ValueName& v : method->values)
+    if (v.low == kNotSupported && v.name == "Not Supported")
+      return refused(kNotSupported,
+                     Error(ErrorCode::not_supported, call.target.class_name + "." + std::string(call.method) +
+                                                         " is not supported by this version"));
   return fail(ErrorCode::not_supported,
               call.target.class_name + "." + std::string(call.method) + " is not supported by this version");
 }

@@ -27,6 +27,7 @@ Result<cim::InvokeResult> service_methods(const Call& call);      // Msvm_Replic
 Result<cim::InvokeResult> own_service_methods(const Call& call);  // Understudy_ReplicationService
 Result<cim::InvokeResult> system_methods(const Call& call);       // Msvm_ComputerSystem
 Result<cim::InvokeResult> job_methods(const Call& call);          // Msvm_ConcreteJob
+Result<cim::InvokeResult> management_methods(const Call& call);   // Msvm_VirtualSystemManagementService
 
 // A parameter that carries an embedded instance, of the class that the schema declares.
 Result<cim::Instance> embedded(const Call& call, std::string_view parameter);

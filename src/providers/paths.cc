@@ -11,6 +11,13 @@ bool has_prefix(std::string_view text) {
 std::string under_host(std::string_view host_name, std::string_view rest) {
   return std::string(kPrefix) + std::string(host_name) + "\\" + std::string(rest);
 }
+cim::ObjectPath service(const char* class_name, const char* name, std::string_view host_name) {
+  return {class_name,
+          {{"CreationClassName", class_name},
+           {"Name", name},
+           {"SystemCreationClassName", "Msvm_ComputerSystem"},
+           {"SystemName", std::string(host_name)}}};
+}
 }  // namespace
 
 cim::ObjectPath system_path(std::string_view name) {
@@ -21,11 +28,10 @@ cim::ObjectPath vm_path(const Uuid& vm) {
 }
 
 cim::ObjectPath service_path(std::string_view host_name) {
-  return {"Msvm_ReplicationService",
-          {{"CreationClassName", "Msvm_ReplicationService"},
-           {"Name", "replicasvc"},
-           {"SystemCreationClassName", "Msvm_ComputerSystem"},
-           {"SystemName", std::string(host_name)}}};
+  return service("Msvm_ReplicationService", "replicasvc", host_name);
+}
+cim::ObjectPath management_path(std::string_view host_name) {
+  return service("Msvm_VirtualSystemManagementService", "vmms", host_name);
 }
 
 cim::ObjectPath instance_path(std::string_view class_name, std::string instance_id) {
@@ -41,6 +47,13 @@ std::string relationship_id(const Uuid& vm) {
 std::string disk_id(const Uuid& vm, std::string_view target) {
   return settings_id(vm) + "\\" + std::string(target);
 }
+// The devices' GUIDs are those of every host.
+std::string processor_id(const Uuid& vm) {
+  return settings_id(vm) + "\\B637F346-6A0E-4DEC-AF52-BD70CB80A21D\\0";
+}
+std::string memory_id(const Uuid& vm) {
+  return settings_id(vm) + "\\4764334D-E001-4176-82EE-5594EC9B530E";
+}
 std::string service_settings_id(std::string_view host_name) {
   return under_host(host_name, "ReplicationService");
 }
@@ -54,6 +67,12 @@ cim::ObjectPath provider_path(std::string_view host_name) {
   cim::ObjectPath path = instance_path("Msvm_ReplicationProvider", provider_id(host_name));
   path.keys.emplace("Name", kProviderName);
   return path;
+}
+
+std::optional<Uuid> leading_guid(std::string_view instance_id) {
+  const size_t end = kPrefix.size() + kGuidLength;
+  if (instance_id.size() > end && instance_id[end] != '\\') return std::nullopt;
+  return settings_guid(instance_id.substr(0, end));
 }
 
 std::optional<Uuid> settings_guid(std::string_view instance_id) {

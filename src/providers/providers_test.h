@@ -24,20 +24,33 @@ inline Wall ago(int64_t seconds) {
   return Wall{kNow.us - Duration::seconds(seconds).us};
 }
 
-class FakeHost final : public Host {
+class FakeHost : public Host {
  public:
   std::string name() const override { return "hosta.example"; }
   std::string product_version() const override { return "0.1"; }
   Wall now() const override { return kNow; }
   Result<std::vector<VmView>> vms() override {
+    ++listings;
     if (libvirt_is_down) return fail(ErrorCode::not_available, "libvirt does not answer");
     return views;
   }
   Result<VmView> vm(const Uuid& id) override {
-    US_TRY(const std::vector<VmView> all, vms());
-    for (const VmView& view : all)
+    if (libvirt_is_down) return fail(ErrorCode::not_available, "libvirt does not answer");
+    for (const VmView& view : views)
       if (view.vm.id == id) return view;
     return fail(ErrorCode::not_found, "no VM " + id.lower());
+  }
+  std::optional<Uuid> vm_of_job(const Uuid& job) override {
+    for (const VmView& view : views)
+      for (const Job& one : view.state.jobs)
+        if (one.id == job) return view.vm.id;
+    return std::nullopt;
+  }
+  std::optional<Uuid> vm_of_point(const Uuid& point) override {
+    for (const VmView& view : views)
+      for (const RecoveryPoint& one : view.points)
+        if (one.id == point) return view.vm.id;
+    return std::nullopt;
   }
   bool listening() const override { return listens; }
   ServiceSettings service_settings() override { return service; }
@@ -98,6 +111,7 @@ class FakeHost final : public Host {
     explicit operator bool() const { return !error; }
   } verdict;
   bool libvirt_is_down = false;
+  size_t listings = 0;  // how often all VMs were asked for
   bool listens = true;
   std::vector<VmView> views;
   ServiceSettings service;
@@ -125,6 +139,8 @@ inline VmView plain_view(const Uuid& id, const char* name, core::VmPower power) 
   view.vm.id = view.state.vm = id;
   view.vm.name = view.state.name = name;
   view.vm.power = power;
+  view.vm.vcpus = 2;
+  view.vm.memory_kib = 1 << 20;
   return view;
 }
 

@@ -1,4 +1,6 @@
 // A VM as a system: itself, its settings, its recovery points and its disks.
+#include <map>
+
 #include "base/assert.h"
 #include "cim/schema.h"
 #include "cim/typed.h"
@@ -60,13 +62,10 @@ cim::Instance settings_base(const VmView& view, const Uuid& id, const char* type
   return i;
 }
 
-}  // namespace
-
-cim::Instance with_defaults(std::string_view class_name) {
-  const cim::ClassDecl* decl = cim::find_class(class_name);
-  US_ASSERT(decl != nullptr);
-  cim::Instance instance{std::string(decl->name)};
-  for (const cim::PropertyDecl& p : decl->properties) {
+// What the schema says, read once.
+cim::Instance made_of_defaults(const cim::ClassDecl& decl) {
+  cim::Instance instance{std::string(decl.name)};
+  for (const cim::PropertyDecl& p : decl.properties) {
     if (!p.has_default) continue;
     std::vector<cim::Value::Scalar> values;
     std::string_view rest = p.default_value;
@@ -84,6 +83,19 @@ cim::Instance with_defaults(std::string_view class_name) {
       instance.set(p.name, std::visit([](auto v) { return cim::Value(std::move(v)); }, values.front()));
   }
   return instance;
+}
+
+}  // namespace
+
+cim::Instance with_defaults(std::string_view class_name) {
+  static const std::map<std::string_view, cim::Instance, cim::NameLess> all = [] {
+    std::map<std::string_view, cim::Instance, cim::NameLess> made;
+    for (const cim::ClassDecl& decl : cim::all_classes()) made.emplace(decl.name, made_of_defaults(decl));
+    return made;
+  }();
+  const auto found = all.find(class_name);
+  US_ASSERT(found != all.end());
+  return found->second;
 }
 
 cim::Value array_of(const std::vector<std::string>& texts) {
@@ -155,6 +167,25 @@ cim::Instance disk_instance(const Uuid& vm, const DiskGeometry& disk) {
   i.set("VirtualResourceBlockSize", kSector).set("VirtualQuantity", disk.size / kSector);
   i.set("Reservation", disk.size / kSector).set("Limit", disk.size / kSector);
   return i;
+}
+
+// Nothing of a VM that only the engine knows: what it had is in its definition, not what it has.
+void processors(Host&, const VmView& view, Instances& out) {
+  if (view.vm.vcpus == 0) return;
+  cim::Instance i = with_defaults("Msvm_ProcessorSettingData");
+  i.set("InstanceID", processor_id(view.vm.id)).set("ElementName", "Processor");
+  i.set("VirtualQuantity", view.vm.vcpus).set("VirtualQuantityUnits", "count");
+  out.push_back(std::move(i));
+}
+
+void memory(Host&, const VmView& view, Instances& out) {
+  if (view.vm.memory_kib == 0) return;
+  const uint64_t mib = view.vm.memory_kib / 1024;
+  cim::Instance i = with_defaults("Msvm_MemorySettingData");
+  i.set("InstanceID", memory_id(view.vm.id)).set("ElementName", "Memory");
+  i.set("VirtualQuantity", mib).set("Reservation", mib).set("Limit", mib);
+  i.set("DynamicMemoryEnabled", false);
+  out.push_back(std::move(i));
 }
 
 void disks(Host&, const VmView& view, Instances& out) {

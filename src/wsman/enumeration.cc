@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/ids.h"
+#include "cim/datetime.h"
 #include "wsman/codec.h"
 #include "wsman/envelope.h"
 #include "wsman/names.h"
@@ -19,14 +20,22 @@ tl::unexpected<cim::Fault> refuse(std::string message, std::string subcode, std:
                                    std::move(subcode), std::move(detail)));
 }
 
-cim::Outcome<size_t> read_count(const XmlNode& element) {
+// A number above 0; one that is too large for any purpose is the largest.
+cim::Outcome<size_t> read_count(const XmlNode& element, size_t largest) {
   const std::string_view text = trim(element.text);
   size_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error == std::errc::result_out_of_range) return kMostItemsKept;
+  if (error == std::errc::result_out_of_range) return largest;
   if (error != std::errc() || end != text.data() + text.size() || count == 0)
-    return refuse("MaxElements is not a number above 0", "w:SchemaValidationError");
-  return std::min(count, kMostItemsKept);
+    return refuse(element.name + " is not a number above 0", "w:SchemaValidationError");
+  return std::min(count, largest);
+}
+
+cim::Outcome<void> check_duration(const XmlNode& element) {
+  const auto length = cim::parse_xs_datetime(trim(element.text));
+  if (!length || !length->interval || length->us < 0)
+    return refuse(element.name + " is not a duration such as PT60S", "w:SchemaValidationError");
+  return {};
 }
 
 cim::Outcome<EnumerationMode> read_mode(std::string_view text) {
@@ -40,8 +49,10 @@ cim::Outcome<Filter> read_association(const XmlNode& element) {
   Filter filter;
   filter.kind = Filter::Kind::association;
   const XmlNode* wanted = element.child("AssociatedInstances");
-  if (!wanted) {
-    wanted = element.child("AssociationInstances");
+  if (const XmlNode* links = element.child("AssociationInstances")) {
+    if (wanted)
+      return refuse("the association filter asks for both objects and links", "n:CannotProcessFilter");
+    wanted = links;
     filter.references = true;
   }
   const XmlNode* object = wanted ? wanted->child("Object") : nullptr;
@@ -97,13 +108,16 @@ cim::Outcome<EnumerateBody> read_enumerate(const XmlNode* body) {
     if (child.name == "OptimizeEnumeration") {
       out.optimise = true;
     } else if (child.name == "MaxElements") {
-      auto count = read_count(child);
+      auto count = read_count(child, kMostItemsKept);
       if (!count) return tl::unexpected(count.error());
       out.most_elements = *count;
     } else if (child.name == "EnumerationMode") {
       auto mode = read_mode(trim(child.text));
       if (!mode) return tl::unexpected(mode.error());
       out.mode = *mode;
+    } else if (child.name == "EndTo") {
+      return refuse("n:EndTo is not offered: an enumeration that ends early ends without a word",
+                    "w:UnsupportedFeature", "AddressingMode");
     } else if (child.name == "Filter") {
       if (out.filter.kind != Filter::Kind::none)
         return refuse("there are two filters", "n:CannotProcessFilter");
@@ -121,10 +135,18 @@ cim::Outcome<PullBody> read_pull(const XmlNode* body) {
   PullBody out;
   out.context = read_context(body);
   if (const XmlNode* most = body->child("MaxElements")) {
-    auto count = read_count(*most);
+    auto count = read_count(*most, kMostItemsKept);
     if (!count) return tl::unexpected(count.error());
     out.most_elements = *count;
   }
+  if (const XmlNode* most = body->child("MaxCharacters")) {
+    auto count = read_count(*most, out.most_characters);
+    if (!count) return tl::unexpected(count.error());
+    out.most_characters = *count;
+  }
+  // Everything is at hand: there is nothing to wait for.
+  if (const XmlNode* time = body->child("MaxTime"))
+    if (auto valid = check_duration(*time); !valid) return tl::unexpected(valid.error());
   return out;
 }
 

@@ -2,6 +2,7 @@
 // as long as the service; any thread.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,7 +31,8 @@ struct EnumerateBody {
 };
 struct PullBody {
   std::string context;
-  size_t most_elements = 1;  // absent means one: libvirt drops all others
+  size_t most_elements = 1;                                     // absent means one: libvirt drops all others
+  size_t most_characters = std::numeric_limits<size_t>::max();  // of the items, but for the first
 };
 
 // n:Enumerate and n:Pull, children in any order, what is foreign is left aside.

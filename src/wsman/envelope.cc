@@ -70,13 +70,25 @@ bool must_understand(const XmlNode& header) {
   return false;
 }
 
-HeaderStatus check_understood(const XmlNode& header) {
+// The first header that is not known and must be; null when there is none.
+const XmlNode* not_understood(const XmlNode& header) {
   for (const XmlNode& child : header.children) {
     const bool known = std::any_of(kKnownHeaders.begin(), kKnownHeaders.end(),
                                    [&](const KnownHeader& k) { return is(child, k.ns, k.name); });
-    if (!known && must_understand(child))
-      return refuse("the header {" + child.ns + "}" + child.name + " is not understood", "s:MustUnderstand");
+    if (!known && must_understand(child)) return &child;
   }
+  return nullptr;
+}
+
+std::string not_understood_header(const XmlNode& unknown) {
+  XmlWriter out;
+  out.empty("s:NotUnderstood", {{"xmlns:q", unknown.ns}, {"qname", "q:" + unknown.name}});
+  return out.take();
+}
+
+HeaderStatus check_understood(const XmlNode& header) {
+  if (const XmlNode* child = not_understood(header))
+    return refuse("the header {" + child->ns + "}" + child->name + " is not understood", "s:MustUnderstand");
   return {};
 }
 
@@ -107,6 +119,8 @@ HeaderStatus check_locale(const XmlNode& header) {
 HeaderStatus check_options(const XmlNode& header) {
   const XmlNode* set = find(header, kWsman, "OptionSet");
   if (!set) return {};
+  if (set->children.size() > kMostOptions)
+    return refuse("too many options", "w:EncodingLimit", "OptionLimit");
   for (const XmlNode& option : set->children) {
     const std::string* must = option.attribute("MustComply");
     const std::string* name = option.attribute("Name");
@@ -117,14 +131,14 @@ HeaderStatus check_options(const XmlNode& header) {
   return {};
 }
 
-HeaderStatus check_timeout(const XmlNode& header) {
+tl::expected<Duration, Fault> read_timeout(const XmlNode& header) {
   const XmlNode* timeout = find(header, kWsman, "OperationTimeout");
-  if (!timeout) return {};
+  if (!timeout) return kMostOperation;
   const auto length = cim::parse_xs_datetime(trim(timeout->text));
   if (!length || !length->interval)
     return refuse("w:OperationTimeout is not a duration such as PT60S", "w:SchemaValidationError");
   if (length->us <= 0) return refuse("w:OperationTimeout must be longer than nothing", "w:TimedOut");
-  return {};
+  return std::min(Duration{length->us}, kMostOperation);
 }
 
 tl::expected<size_t, Fault> read_envelope_size(const XmlNode& header) {
@@ -152,6 +166,9 @@ HeaderStatus read_resource(const XmlNode& header, RequestHeader& out) {
   const XmlNode* uri = find(header, kWsman, "ResourceURI");
   if (!uri) return refuse("w:ResourceURI is missing", "a:DestinationUnreachable", "InvalidResourceURI");
   out.resource_uri = trimmed(*uri);
+  if (out.resource_uri.size() > kMostResourceUri)
+    return refuse("w:ResourceURI is longer than " + std::to_string(kMostResourceUri), "w:EncodingLimit",
+                  "UriLimitExceeded");
   auto resource = parse_resource(out.resource_uri, ns);
   if (!resource && resource.error().code() == ErrorCode::failed)
     return tl::unexpected(make_fault(resource.error(), "w:InternalError"));
@@ -172,10 +189,14 @@ HeaderStatus read_header(const XmlNode& header, RequestHeader& out) {
   out.action = trimmed(*action);
   if (!find(header, kAddressing, "ReplyTo"))
     return refuse("a:ReplyTo is missing", "a:MessageInformationHeaderRequired");
-  for (const auto check : {check_understood, check_locale, check_options, check_timeout})
+  for (const auto check : {check_understood, check_locale, check_options})
     if (auto status = check(header); !status) return status;
   for (const std::string_view name : {"ReplyTo", "FaultTo"})
     if (auto status = check_address(header, name); !status) return status;
+  const auto timeout = read_timeout(header);
+  if (!timeout) return tl::unexpected(timeout.error());
+  out.timeout = *timeout;
+  out.count_items = find(header, kWsman, "RequestTotalItemsCountEstimate") != nullptr;
   auto most = read_envelope_size(header);
   if (!most) return tl::unexpected(most.error());
   out.most_reply = *most;
@@ -199,16 +220,19 @@ bool is_identify(const XmlNode& envelope) {
 
 tl::expected<RequestEnvelope, EnvelopeFault> read_envelope(XmlNode envelope) {
   RequestEnvelope request;
-  const auto fault = [&](Fault f) {
-    return tl::unexpected(EnvelopeFault{std::move(f), request.header.message_id});
+  const auto fault = [&](Fault f, std::string headers = {}) {
+    return tl::unexpected(EnvelopeFault{std::move(f), request.header.message_id, std::move(headers)});
   };
   if (envelope.name != "Envelope" || envelope.ns != kSoap)
     return fault(make_fault(Error(ErrorCode::invalid_parameter, "this is no SOAP 1.2 envelope"),
                             envelope.name == "Envelope" ? "s:VersionMismatch" : "w:SchemaValidationError"));
   static const XmlNode kNoHeader;
   const XmlNode* header = find(envelope, kSoap, "Header");
-  if (auto status = read_header(header ? *header : kNoHeader, request.header); !status)
-    return fault(status.error());
+  if (auto status = read_header(header ? *header : kNoHeader, request.header); !status) {
+    const XmlNode* unknown = header ? not_understood(*header) : nullptr;
+    const bool said = unknown && status.error().subcode == "s:MustUnderstand";
+    return fault(status.error(), said ? not_understood_header(*unknown) : std::string());
+  }
   for (XmlNode& child : envelope.children)
     if (is(child, kSoap, "Body") && !child.children.empty()) request.body = std::move(child.children.front());
   return request;

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "base/limits.h"
+#include "base/time.h"
 #include "cim/operation.h"
 #include "cim/xml_tree.h"
 #include "wsman/resource.h"
@@ -15,7 +17,10 @@ namespace understudy::wsman {
 
 // WS-Management's own measures.
 inline constexpr size_t kMostSelectors = 64;
+inline constexpr size_t kMostOptions = 64;
+inline constexpr size_t kMostResourceUri = 2048;
 inline constexpr size_t kMostMessageId = 1024;
+inline constexpr Duration kMostOperation = Duration::seconds(60);  // longer timeouts are this one
 
 using Selectors = std::map<std::string, std::string, cim::NameLess>;
 
@@ -31,6 +36,8 @@ struct RequestHeader {
   Resource resource;
   Selectors selectors;  // without __cimnamespace; a reference as object path text
   size_t most_reply = limits::kMostEnvelope;
+  Duration timeout = kMostOperation;  // of what can be asked again without harm
+  bool count_items = false;           // w:RequestTotalItemsCountEstimate
   std::optional<Fragment> fragment;
 };
 
@@ -43,6 +50,7 @@ struct RequestEnvelope {
 struct EnvelopeFault {
   cim::Fault fault;
   std::string message_id;
+  std::string headers;  // of the reply: s:NotUnderstood
 };
 
 bool is_identify(const cim::XmlNode& envelope);

@@ -16,7 +16,7 @@ struct FaultRow {
   uint32_t code;
 };
 constexpr uint32_t kUnspecified = 0x80004005;
-constexpr std::array<FaultRow, 10> kRows{{
+constexpr std::array<FaultRow, 9> kRows{{
     {"a:DestinationUnreachable", false, 2150858752},
     {"a:ActionNotSupported", false, 2150858753},
     {"a:EndpointUnavailable", true, kUnspecified},
@@ -25,7 +25,6 @@ constexpr std::array<FaultRow, 10> kRows{{
     {"w:SchemaValidationError", false, 2150858817},
     {"w:InternalError", true, 2150859010},
     {"w:TimedOut", true, 2150858793},
-    {"w:QuotaLimit", true, kUnspecified},
     {"n:InvalidEnumerationContext", true, kUnspecified},
 }};
 
@@ -98,16 +97,18 @@ std::string fault_subcode(const cim::Fault& fault) {
   return fault.subcode.empty() ? std::string(error_info(fault.error.code()).wsman_fault) : fault.subcode;
 }
 
-std::string write_fault(const cim::Fault& fault, std::string_view relates_to) {
+std::string write_fault(const cim::Fault& fault, std::string_view relates_to, std::string_view more_headers) {
   const std::string subcode = fault_subcode(fault);
   const FaultRow row = row_of(subcode);
   XmlWriter out;
-  begin_reply(out, action_of(subcode), relates_to);
+  begin_reply(out, action_of(subcode), relates_to, more_headers);
   out.open("s:Fault", {{"xmlns:x", kTransfer}, {"xmlns:b", kBinding}});
   write_code(out, subcode, row.receiver);
   out.open("s:Reason").leaf("s:Text", fault.error.text(), {{"xml:lang", "en-US"}}).close();
   out.open("s:Detail");
-  if (!fault.detail.empty()) out.leaf("w:FaultDetail", std::string(kFaultDetail) + fault.detail);
+  const std::string detail =
+      fault.detail.empty() && subcode == "a:EndpointUnavailable" ? "ResourceOffline" : fault.detail;
+  if (!detail.empty()) out.leaf("w:FaultDetail", std::string(kFaultDetail) + detail);
   out.open("f:WSManFault",
            {{"xmlns:f", kMicrosoftFault}, {"Code", std::to_string(row.code)}, {"Machine", "localhost"}});
   out.open("f:Message");

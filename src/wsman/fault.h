@@ -14,7 +14,8 @@ namespace understudy::wsman {
 std::string fault_subcode(const cim::Fault& fault);
 // The whole envelope. The error's name travels in f:ProviderFault, so that our own command gets the exact
 // code.
-std::string write_fault(const cim::Fault& fault, std::string_view relates_to);
+std::string write_fault(const cim::Fault& fault, std::string_view relates_to,
+                        std::string_view more_headers = {});
 // The error of an envelope with an s:Fault in its Body; null when it has none.
 std::optional<Error> read_fault(const cim::XmlNode& envelope);
 

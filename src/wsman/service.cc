@@ -60,6 +60,26 @@ tl::unexpected<Fault> too_large(size_t most) {
                 "MaxEnvelopeSize");
 }
 
+// As far as the text says itself: no byte order mark of UTF-16, no other encoding declared.
+bool is_utf8(std::string_view body) {
+  if (body.starts_with("\xff\xfe") || body.starts_with("\xfe\xff")) return false;
+  const size_t start = body.find_first_not_of("\xef\xbb\xbf");
+  body = body.substr(0, body.find("?>"));
+  if (start == std::string_view::npos || !body.substr(std::min(start, body.size())).starts_with("<?xml"))
+    return true;
+  const size_t at = body.find("encoding");
+  if (at == std::string_view::npos) return true;
+  const std::string declared = lower(body.substr(at, 32));
+  return declared.find("utf-8") != std::string::npos || declared.find("us-ascii") != std::string::npos;
+}
+
+// How many items the whole enumeration has, for those who asked.
+std::string count_header(const RequestHeader& header, size_t items) {
+  XmlWriter out;
+  if (header.count_items) out.leaf("w:TotalItemsCountEstimate", std::to_string(items));
+  return out.take();
+}
+
 void write_item(XmlWriter& out, const cim::Item& item, EnumerationMode mode) {
   if (mode == EnumerationMode::endpoint) return write_endpoint(out, item.path);
   if (mode == EnumerationMode::object_and_endpoint) out.open("w:Item");
@@ -75,7 +95,7 @@ void write_item(XmlWriter& out, const cim::Item& item, EnumerationMode mode) {
 
 // The next items as XML, as many as are wanted and fit. The fault: not even one fits.
 tl::expected<std::string, Fault> write_items(Enumeration& enumeration, size_t most_elements,
-                                             size_t most_bytes) {
+                                             size_t most_bytes, size_t most_characters = std::string::npos) {
   std::string items;
   const size_t room = most_bytes - std::min(most_bytes, kFrame);
   for (size_t n = 0; n < most_elements && !enumeration.finished(); ++n) {
@@ -85,6 +105,7 @@ tl::expected<std::string, Fault> write_items(Enumeration& enumeration, size_t mo
       if (items.empty()) return too_large(most_bytes);
       break;
     }
+    if (!items.empty() && items.size() + one.size() > most_characters) break;
     items += one.take();
     ++enumeration.next;
   }
@@ -168,16 +189,23 @@ tl::expected<http::Answer, HttpResponse> WsmanService::admit(const http::HttpReq
 }
 
 HttpResponse WsmanService::handle(const std::string& body, const authz::Identity& identity) {
+  if (!is_utf8(body))
+    return soap(500, write_fault(make_fault(Error(ErrorCode::invalid_parameter, "SOAP in UTF-8 is wanted"),
+                                            "w:EncodingLimit", "CharacterSet"),
+                                 {}));
   auto tree = parse_xml(body);
   if (!tree) {
     const bool large = tree.error().code() == ErrorCode::too_large;
-    return soap(
-        500,
-        write_fault(make_fault(tree.error(), large ? "w:EncodingLimit" : "w:SchemaValidationError"), {}));
+    return soap(500, write_fault(large ? make_fault(tree.error(), "w:EncodingLimit", "ServiceEnvelopeLimit")
+                                       : make_fault(tree.error(), "w:SchemaValidationError"),
+                                 {}));
   }
   if (is_identify(*tree)) return soap(200, identify(true));
   const auto request = read_envelope(std::move(*tree));
-  if (!request) return soap(500, write_fault(request.error().fault, request.error().message_id));
+  if (!request) {
+    const EnvelopeFault& refused = request.error();
+    return soap(500, write_fault(refused.fault, refused.message_id, refused.headers));
+  }
   auto reply = dispatch(*request, identity);
   if (reply && reply->size() > request->header.most_reply) reply = too_large(request->header.most_reply);
   if (!reply) return soap(500, write_fault(reply.error(), request->header.message_id));
@@ -190,19 +218,31 @@ WsmanService::Reply WsmanService::dispatch(const RequestEnvelope& request, const
     return action == std::string(ns) + "/" + verb;
   };
   if (is(kTransfer, "Get")) return get(request, identity);
+  const std::string_view method = method_of(request.header);
+  const bool enumeration = action.starts_with(kEnumeration);
+  if (request.header.fragment && (enumeration || !method.empty()))
+    return refuse(ErrorCode::not_supported, "only Get takes a w:FragmentTransfer", "w:UnsupportedFeature",
+                  "FragmentLevelAccess");
   if (is(kEnumeration, "Enumerate")) return enumerate(request, identity);
   if (is(kEnumeration, "Pull")) return pull(request, identity);
   if (is(kEnumeration, "Release")) return release(request, identity);
-  if (const std::string_view method = method_of(request.header); !method.empty())
-    return invoke(request, method, identity);
+  if (!method.empty()) return invoke(request, method, identity);
   return refuse(ErrorCode::not_supported, "the action " + action.substr(0, 256) + " is not offered here",
                 "a:ActionNotSupported");
 }
 
+cim::Outcome<cim::Response> WsmanService::read(const RequestHeader& header, const authz::Identity& identity,
+                                               const cim::Request& request) {
+  const Monotonic start = clock_.now().monotonic;
+  auto response = dispatcher_.handle(caller_of(identity), request);
+  if (response && clock_.now().monotonic - start > header.timeout)
+    return refuse(ErrorCode::timeout, "the answer took longer than w:OperationTimeout", "w:TimedOut");
+  return response;
+}
+
 WsmanService::Reply WsmanService::get(const RequestEnvelope& request, const authz::Identity& identity) {
   const RequestHeader& header = request.header;
-  auto response = dispatcher_.handle(caller_of(identity),
-                                     cim::GetRequest{{header.resource.class_name, header.selectors}});
+  auto response = read(header, identity, cim::GetRequest{{header.resource.class_name, header.selectors}});
   if (!response) return tl::unexpected(response.error());
   if (response->items.size() != 1)
     return refuse(ErrorCode::not_found, "there is no such instance", "a:DestinationUnreachable",
@@ -230,11 +270,12 @@ WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, cons
   if (body->filter.kind == cim::Filter::Kind::none && header.resource.all_classes())
     return refuse(ErrorCode::invalid_parameter, "the resource URI of all classes needs a filter",
                   "a:DestinationUnreachable", "InvalidResourceURI");
-  auto response = dispatcher_.handle(
-      caller_of(identity), cim::EnumerateRequest{header.resource.class_name, std::move(body->filter)});
+  auto response =
+      read(header, identity, cim::EnumerateRequest{header.resource.class_name, std::move(body->filter)});
   if (!response) return tl::unexpected(response.error());
 
   Enumeration enumeration{owner_of(identity), body->mode, std::move(response->items), 0};
+  const std::string total = count_header(header, enumeration.items.size());
   std::string items;
   if (body->optimise) {
     auto written = write_items(enumeration, body->most_elements, header.most_reply);
@@ -249,7 +290,7 @@ WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, cons
     context = std::move(*put);
   }
   XmlWriter out;
-  begin_reply(out, std::string(kEnumeration) + "/EnumerateResponse", header.message_id);
+  begin_reply(out, std::string(kEnumeration) + "/EnumerateResponse", header.message_id, total);
   out.open("n:EnumerateResponse");
   if (finished)
     out.empty("n:EnumerationContext");
@@ -268,10 +309,12 @@ WsmanService::Reply WsmanService::pull(const RequestEnvelope& request, const aut
   if (!enumeration)
     return refuse(ErrorCode::invalid_parameter, "there is no such enumeration, or it has ended",
                   "n:InvalidEnumerationContext");
-  auto items = write_items(*enumeration, body->most_elements, request.header.most_reply);
+  auto items =
+      write_items(*enumeration, body->most_elements, request.header.most_reply, body->most_characters);
   if (!items) return items;
   XmlWriter out;
-  begin_reply(out, std::string(kEnumeration) + "/PullResponse", request.header.message_id);
+  begin_reply(out, std::string(kEnumeration) + "/PullResponse", request.header.message_id,
+              count_header(request.header, enumeration->items.size()));
   out.open("n:PullResponse");
   const bool finished = enumeration->finished();
   if (!finished) {

@@ -22,7 +22,11 @@ class WsmanService {
  public:
   // All three outlive the service.
   WsmanService(cim::Dispatcher& dispatcher, const authz::Gate& gate, const Clock& clock, Product product)
-      : dispatcher_(dispatcher), gate_(gate), product_(std::move(product)), enumerations_(clock) {}
+      : dispatcher_(dispatcher),
+        gate_(gate),
+        clock_(clock),
+        product_(std::move(product)),
+        enumerations_(clock) {}
 
   // http::Admit: judges the head of a request.
   tl::expected<http::Answer, http::HttpResponse> admit(const http::HttpRequest& head,
@@ -32,6 +36,9 @@ class WsmanService {
 
  private:
   using Reply = tl::expected<std::string, cim::Fault>;
+  // For what only reads: w:TimedOut when the answer came after the caller's OperationTimeout.
+  cim::Outcome<cim::Response> read(const RequestHeader& header, const authz::Identity& identity,
+                                   const cim::Request& request);
   Reply dispatch(const RequestEnvelope& request, const authz::Identity& identity);
   Reply get(const RequestEnvelope& request, const authz::Identity& identity);
   Reply enumerate(const RequestEnvelope& request, const authz::Identity& identity);
@@ -42,6 +49,7 @@ class WsmanService {
 
   cim::Dispatcher& dispatcher_;
   const authz::Gate& gate_;
+  const Clock& clock_;
   const Product product_;
   EnumerationTable enumerations_;
 };

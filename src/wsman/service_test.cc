@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "wsman/test_envelope.h"
 
 namespace understudy::wsman {
@@ -20,8 +22,10 @@ class FakeDispatcher final : public cim::Dispatcher {
   cim::Outcome<cim::Response> handle(const cim::Caller& who, const cim::Request& what) override {
     caller = who;
     request = what;
+    if (meanwhile) meanwhile();
     return answer;
   }
+  std::function<void()> meanwhile;
   cim::Caller caller;
   cim::Request request;
   cim::Outcome<cim::Response> answer;
@@ -214,6 +218,10 @@ TEST_F(ServiceTest, BadEnumerationsAreFaults) {
   };
   EXPECT_THAT(with("<w:Filter Dialect=\"http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf\">select</w:Filter>"),
               HasSubstr("n:FilterDialectRequestedUnavailable"));
+  EXPECT_THAT(with("<n:EndTo/>"), HasSubstr("faultDetail/AddressingMode"));
+  EXPECT_THAT(with("<w:Filter Dialect=\"http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter\">"
+                   "<b:AssociatedInstances/><b:AssociationInstances/></w:Filter>"),
+              HasSubstr("n:CannotProcessFilter"));
   EXPECT_THAT(with("<w:Filter>x</w:Filter>"), HasSubstr("n:FilterDialectRequestedUnavailable"));
   EXPECT_THAT(with("<w:Filter Dialect=\"http://schemas.microsoft.com/wbem/wsman/1/WQL\"> </w:Filter>"),
               HasSubstr("n:CannotProcessFilter"));
@@ -278,6 +286,89 @@ TEST_F(ServiceTest, RepliesStayWithinTheEnvelope) {
   dispatcher_.answer = large;
   EXPECT_THAT(ask(small(winrm_request(kGetAction, kV2 + "Msvm_ComputerSystem", "")), 500),
               HasSubstr("faultDetail/MaxEnvelopeSize"));
+}
+
+TEST_F(ServiceTest, PullsAreBoundedByCharactersToo) {
+  answer_with(3);
+  const std::string counted = "<w:RequestTotalItemsCountEstimate/>";
+  const std::string first =
+      ask(winrm_request(kEnumerateAction, kV2 + "Msvm_ComputerSystem", "<n:Enumerate/>", counted));
+  EXPECT_THAT(first, HasSubstr("<w:TotalItemsCountEstimate>3</w:TotalItemsCountEstimate>"));
+  const auto pull = [&](const std::string& more, int status = 200) {
+    return ask(winrm_request(kPullAction, kV2 + "Msvm_ComputerSystem", pull_body(context_of(first), more)),
+               status);
+  };
+  EXPECT_THAT(pull("<n:MaxTime>soon</n:MaxTime>", 500), HasSubstr("w:SchemaValidationError"));
+  EXPECT_THAT(pull("<n:MaxCharacters>0</n:MaxCharacters>", 500), HasSubstr("w:SchemaValidationError"));
+  const std::string one = pull(
+      "<n:MaxTime>PT5S</n:MaxTime><n:MaxElements>9</n:MaxElements>"
+      "<n:MaxCharacters>10</n:MaxCharacters>");
+  EXPECT_EQ(count(one, "<p:Msvm_ComputerSystem "), 1u);
+  EXPECT_THAT(one, Not(HasSubstr("TotalItemsCountEstimate")));
+  EXPECT_EQ(count(pull("<n:MaxElements>9</n:MaxElements><n:MaxCharacters>99999</n:MaxCharacters>"),
+                  "<p:Msvm_ComputerSystem "),
+            2u);
+}
+
+TEST_F(ServiceTest, AnAnswerAfterTheTimeoutIsNone) {
+  answer_with(1);
+  dispatcher_.meanwhile = [&] { clock_.at = clock_.at + Duration::seconds(21); };  // the request says PT20S
+  const std::string uri = kV2 + "Msvm_ComputerSystem";
+  const std::string late = ask(winrm_request(kGetAction, uri, ""), 500);
+  EXPECT_THAT(late, HasSubstr("w:TimedOut"));
+  EXPECT_THAT(late, HasSubstr("Code=\"2150858793\""));
+  EXPECT_THAT(ask(winrm_request(kEnumerateAction, uri, "<n:Enumerate/>"), 500), HasSubstr("w:TimedOut"));
+  // What a method has done is done: its answer is always worth having.
+  dispatcher_.answer = cim::Response{{}, cim::InvokeResult{}};
+  ask(winrm_request(uri + "/RequestStateChange", uri, ""));
+  dispatcher_.meanwhile = [&] { clock_.at = clock_.at + Duration::seconds(19); };
+  answer_with(1);
+  ask(winrm_request(kGetAction, uri, ""));
+}
+
+TEST_F(ServiceTest, LimitsAreNamed) {
+  answer_with(1);
+  const std::string uri = kV2 + "Msvm_ComputerSystem";
+  const auto refused = [&](const std::string& envelope, const std::string& detail) {
+    const std::string reply = ask(envelope, 500);
+    EXPECT_THAT(reply, HasSubstr("w:EncodingLimit"));
+    EXPECT_THAT(reply, HasSubstr("faultDetail/" + detail));
+  };
+  refused(winrm_request(kGetAction, kV2 + std::string(2048, 'x'), ""), "UriLimitExceeded");
+  std::string options, selectors;
+  for (size_t i = 0; i <= kMostOptions; ++i) options += "<w:Option Name=\"o\"/>";
+  for (size_t i = 0; i <= kMostSelectors; ++i)
+    selectors += "<w:Selector Name=\"s" + std::to_string(i) + "\">x</w:Selector>";
+  refused(winrm_request(kGetAction, uri, "", "<w:OptionSet>" + options + "</w:OptionSet>"), "OptionLimit");
+  refused(winrm_request(kGetAction, uri, "", "", selectors), "SelectorLimit");
+  refused("<?xml version='1.0' encoding='ISO-8859-1'?>" + winrm_request(kGetAction, uri, ""), "CharacterSet");
+  refused("\xff\xfe<", "CharacterSet");
+  refused(winrm_request(
+              kGetAction, uri,
+              std::string(100 * limits::kMostXmlDepth, ' ') +
+                  [] {
+                    std::string deep;
+                    for (size_t i = 0; i <= limits::kMostXmlDepth; ++i) deep += "<a>";
+                    return deep;
+                  }()),
+          "ServiceEnvelopeLimit");
+  ask("\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?>" + winrm_request(kGetAction, uri, ""));
+}
+
+TEST_F(ServiceTest, FaultsNameWhatWasNotUnderstoodAndWhatIsAway) {
+  const std::string uri = kV2 + "Msvm_ComputerSystem";
+  const std::string reply =
+      ask(winrm_request(kGetAction, uri, "", "<z:New xmlns:z=\"urn:z\" s:mustUnderstand=\"1\"/>"), 500);
+  EXPECT_THAT(reply, HasSubstr("<s:Value>s:MustUnderstand</s:Value>"));
+  EXPECT_THAT(reply, HasSubstr("<s:NotUnderstood xmlns:q=\"urn:z\" qname=\"q:New\"/>"));
+  dispatcher_.answer = tl::unexpected(make_fault(Error(ErrorCode::not_available, "no libvirt"), ""));
+  EXPECT_THAT(ask(winrm_request(kGetAction, uri, ""), 500), HasSubstr("faultDetail/ResourceOffline"));
+  dispatcher_.answer = tl::unexpected(make_fault(Error(ErrorCode::out_of_memory, "many"), ""));
+  EXPECT_THAT(ask(winrm_request(kGetAction, uri, ""), 500), HasSubstr("<s:Value>s:Sender</s:Value>"));
+  const std::string fragment = "<w:FragmentTransfer s:mustUnderstand=\"true\">Name</w:FragmentTransfer>";
+  for (const std::string& action : {kEnumerateAction, kPullAction, uri + "/RequestStateChange"})
+    EXPECT_THAT(ask(winrm_request(action, uri, "", fragment), 500),
+                HasSubstr("faultDetail/FragmentLevelAccess"));
 }
 
 TEST_F(ServiceTest, GetAndItsFragments) {
