@@ -157,7 +157,7 @@ struct Parser {
         return usage("'understudy " + name + "' has no option --" + option, name);
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(split(command.words).size()));
     const auto wanted = split(command.arguments);
-    if (words.size() < wanted.size())
+    if (words.size() < wanted.size() && !wanted[words.size()].starts_with('['))
       return usage("'understudy " + name + "' needs " + std::string(wanted[words.size()]), name);
     if (words.size() > wanted.size())
       return usage("unexpected argument '" + words[wanted.size()] + "'", name);

@@ -43,6 +43,9 @@ constexpr Option kEnable[] = {
 constexpr Option kFailover[] = {
     {"point", "ID", "the point with this id, or with an id that begins so; default: the latest"},
     {"at", "TIME", "the newest point that is not later than TIME"},
+    {"from", "HOST", "with --all: the primary host, as `understudy list` shows it"},
+    {"all", "", "every replica that HOST has sent to this host"},
+    {"start", "", "start what is failed over"},
     {"yes", "", "do not ask"},
     {"primary-is-running", "", "fail over though the primary may still run the VM: two copies may run"},
 };
@@ -113,12 +116,17 @@ const Command kCommands[] = {
      start},
     {"list", "", "List all VMs and how their replication stands", {}, "", list},
     {"show", "VM", "Show one VM: replication, health, recovery points, jobs", {}, "", show},
-    {"failover", "VM", "Make the replica on this host startable", kFailover,
+    {"failover", "[VM]", "Make the replica on this host startable", kFailover,
      "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
      "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"
-     "1d. ID may be cut to four characters. The VM is not started by it. While the primary was heard\n"
-     "within two intervals and 30 seconds it may still run the VM: --yes is refused then, unless\n"
-     "--primary-is-running is given too, and on a terminal the VM's name is asked for.",
+     "1d. ID may be cut to four characters. The VM is not started by it, unless --start is given.\n"
+     "While the primary was heard within two intervals and 30 seconds it may still run the VM: --yes\n"
+     "is refused then, unless --primary-is-running is given too, and on a terminal the VM's name is\n"
+     "asked for.\n"
+     "\n"
+     "understudy failover --from HOST --all does it for every replica of a lost host. It prints its\n"
+     "plan first, goes on with the others when one fails, says at the end what became of each, and\n"
+     "can be run again: a VM that is failed over already is skipped.",
      failover},
     {"revert", "VM", "Take a failover back: the VM is a replica again", kRevert,
      "Run it on the replica host, with the VM off. What the VM wrote since the failover is set\n"

@@ -30,6 +30,8 @@ Status show(Session& session, const Arguments& arguments);
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);
 Status remove(Session& session, const Arguments& arguments);
+// failover_all.cc
+Status failover_all(Session& session, const Arguments& arguments);
 // point_commands.cc
 Status point_list(Session& session, const Arguments& arguments);
 Status point_create(Session& session, const Arguments& arguments);
