@@ -7,6 +7,8 @@
 namespace understudy::cli {
 namespace {
 
+constexpr int kUsage = 2;  // exit code
+
 constexpr Option kGlobal[] = {
     {"host", "HOST[:PORT]", "the daemon to talk to, over HTTPS (port 5986); default: this host's socket"},
     {"user", "NAME", "log in with a password: UNDERSTUDY_PASSWORD, or asked for"},
@@ -49,7 +51,7 @@ constexpr Option kFailover[] = {
     {"yes", "", "do not ask"},
     {"primary-is-running", "", "fail over though the primary may still run the VM: two copies may run"},
 };
-constexpr Option kRevert[] = {
+constexpr Option kYes[] = {
     {"yes", "", "do not ask"},
 };
 constexpr Option kPointCreate[] = {
@@ -128,7 +130,7 @@ const Command kCommands[] = {
      "plan first, goes on with the others when one fails, says at the end what became of each, and\n"
      "can be run again: a VM that is failed over already is skipped.",
      failover},
-    {"revert", "VM", "Take a failover back: the VM is a replica again", kRevert,
+    {"revert", "VM", "Take a failover back: the VM is a replica again", kYes,
      "Run it on the replica host, with the VM off. What the VM wrote since the failover is set\n"
      "aside; all recovery points stay, so that another can be chosen.",
      revert},
@@ -151,15 +153,21 @@ const Command kCommands[] = {
      "Run it on the host where the VM runs, after `understudy pause` or when the VM's health asks\n"
      "for it. All recovery points stay. Interrupted, it goes on by itself.",
      resync},
-    {"remove", "VM", "End the replication of a VM on this host", kRevert,
+    {"remove", "VM", "End the replication of a VM on this host", kYes,
      "Each host is told by itself. On the primary host the VM is left as if it had never been\n"
      "replicated. On the replica host it becomes an ordinary VM, off, as of the newest recovery\n"
      "point, or as it is when it is failed over; the older points end.",
      remove},
     {"vm start", "VM", "Start a VM", {}, "", vm_start},
-    {"vm stop", "VM", "Turn a VM off at once, as by pulling the plug", {}, "", vm_stop},
+    {"vm stop", "VM", "Turn a VM off at once, as by pulling the plug", kYes, "", vm_stop},
     {"job list", "", "List the jobs of all VMs", {}, "", job_list},
     {"job show", "ID", "Show one job and why it failed", {}, "", job_show},
+    {"job cancel",
+     "ID",
+     "End a running job",
+     {},
+     "ID may be cut to what means one job. Not every job can be ended; the answer says what can be done.",
+     job_cancel},
     {"certificate authority", "DIR", "Make a private certificate authority", kAuthorityOptions,
      "Keep its key away from the hosts: who has it can pretend to be any of them.", certificate_authority,
      true},
@@ -189,6 +197,17 @@ const Command kCommands[] = {
     {"user add", "NAME", "Add a user who logs in with a password, or change one", kUserAdd,
      "The password is asked for, or read from standard input.", user_add, true},
 };
+
+// What to try after an error that does not say it itself. A user who broke off knows what he did.
+std::string next_command(const Parsed& parsed, const Error& error) {
+  const std::string words(parsed.command->words);
+  if (error.code() == ErrorCode::cancelled) return {};
+  if (error_info(error.code()).exit_code == kUsage || parsed.command->local)
+    return "understudy " + words + " --help";
+  if (parsed.command->arguments.find("VM") != std::string_view::npos && parsed.arguments.count() > 0)
+    return "understudy show " + parsed.arguments.argument(0);
+  return "understudy list";
+}
 
 // With `json` the error is the document on standard output: for a command that has printed none.
 int report(const Error& error, bool json, Console& console) {
@@ -238,7 +257,11 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
   const Arguments& arguments = parsed->arguments;
   Session session{console, waiter, nullptr, arguments.has("json"), !arguments.has("no-wait")};
   const Status status = run_parsed(*parsed, session, open);
-  if (!status) return report(status.error(), session.json && !session.printed, console);
+  if (!status) {
+    const Error& error = status.error();
+    return report(error.hint().empty() ? error.with_hint(next_command(*parsed, error)) : error,
+                  session.json && !session.printed, console);
+  }
   console.out.flush();
   return 0;
 }

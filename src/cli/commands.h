@@ -42,6 +42,7 @@ Status resync(Session& session, const Arguments& arguments);
 // job_commands.cc
 Status job_list(Session& session, const Arguments& arguments);
 Status job_show(Session& session, const Arguments& arguments);
+Status job_cancel(Session& session, const Arguments& arguments);
 // vm_commands.cc
 Status vm_start(Session& session, const Arguments& arguments);
 Status vm_stop(Session& session, const Arguments& arguments);

@@ -1,4 +1,6 @@
 // Power of VMs.
+#include <ostream>
+
 #include "cli/commands.h"
 #include "cli/failover.h"
 #include "cli/text.h"
@@ -32,6 +34,13 @@ Status vm_start(Session& session, const Arguments& arguments) {
 }
 Status vm_stop(Session& session, const Arguments& arguments) {
   US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  const std::string name = cell(status, "ElementName");
+  session.console.err << printable("What '" + name +
+                                   "' has not written to its disks yet is lost. In good order it stops by: "
+                                   "virsh shutdown " +
+                                   name)
+                      << std::endl;
+  US_CHECK(confirm(session, arguments, "Turn '" + name + "' off at once?"));
   return request_state(session, status, kOff, "is off.");
 }
 

@@ -8,7 +8,7 @@ from sites import BIN, IDLE, PASSWORD, PORT, STORAGE
 
 VM = "shown"
 COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "failover", "revert", "point list", "point create",
-            "pause", "resume", "resync", "vm start", "certificate authority", "certificate host", "user add"]
+            "pause", "resume", "resync", "remove", "vm start", "vm stop", "job list", "job show", "job cancel", "certificate authority", "certificate host", "user add"]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,23 @@ def test_errors_say_what_next(site, vm):
     assert VM in done.stderr
     done = site.cli("A", "failover", VM, "--json", check=False)
     assert done.returncode == 3 and done.stdout + done.stderr
+
+
+def test_every_refusal_names_a_command_that_works(site, vm):
+    for host, words in (("B", f"revert {VM}"), ("B", f"failover {VM} --at 9999d --yes"), ("B", f"failover {VM} --point zzzz --yes"),
+                        ("B", "failover"), ("B", "failover --from host-q --all"), ("B", f"point create {VM}"),
+                        ("B", "unauthorize nobody"), ("B", f"pause {VM} --wait --no-wait"), ("A", f"enable {VM}"),
+                        ("A", f"failover {VM}"), ("A", "job show zzzz"), ("A", "job cancel zzzz"), ("A", "remove nobody --yes"),
+                        ("A", f"vm stop {VM}"), ("A", "certificate host x")):
+        refused = site.cli(host, *words.split(), check=False)
+        assert refused.returncode != 0, words
+        next_step = re.search(r"^  next: (.*)$", refused.stderr, re.MULTILINE)
+        assert next_step, refused.stderr
+        there = re.search(r"^(?:on host-([ab]): )?understudy (.*)$", next_step[1])
+        if not there:  # names the VMs there are, or says what to add
+            assert VM in next_step[1] or next_step[1].startswith("add --yes"), next_step[1]
+        elif not (there[1] == "b" and there[2].startswith("failover")):  # test_alive.py does that
+            site.cli((there[1] or host).upper(), *there[2].split())
 
 
 def test_login_over_the_network(site, vm):
