@@ -118,6 +118,14 @@ const Command kCommands[] = {
      start},
     {"list", "", "List all VMs and how their replication stands", {}, "", list},
     {"show", "VM", "Show one VM: replication, health, recovery points, jobs", {}, "", show},
+    {"watch",
+     "[VM]",
+     "Watch how replication stands, until Ctrl-C",
+     {},
+     "On a terminal the view is drawn anew each second. Elsewhere, and with --json (one document a\n"
+     "line), there is a line for each change: of state, health, newest recovery point, and every ten\n"
+     "percent of a job. A daemon that is restarted meanwhile is waited for.",
+     watch},
     {"failover", "[VM]", "Make the replica on this host startable", kFailover,
      "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
      "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"

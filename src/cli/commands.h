@@ -26,6 +26,8 @@ Status connection_test(Session& session, const Arguments& arguments);
 // show_commands.cc
 Status list(Session& session, const Arguments& arguments);
 Status show(Session& session, const Arguments& arguments);
+// watch_command.cc
+Status watch(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);

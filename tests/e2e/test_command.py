@@ -1,13 +1,14 @@
 """`understudy` as people and scripts use it: texts, --json, exit codes, login over the network."""
 import json
 import re
+import signal
 import subprocess
 
 import pytest
-from sites import BIN, IDLE, PASSWORD, PORT, STORAGE
+from sites import BIN, IDLE, PASSWORD, PORT, STORAGE, until
 
 VM = "shown"
-COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "failover", "revert", "point list", "point create",
+COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "watch", "failover", "revert", "point list", "point create",
             "pause", "resume", "resync", "remove", "vm start", "vm stop", "job list", "job show", "job cancel", "certificate authority", "certificate host", "user add"]
 
 
@@ -78,6 +79,29 @@ def test_every_refusal_names_a_command_that_works(site, vm):
             assert VM in next_step[1] or next_step[1].startswith("add --yes"), next_step[1]
         elif not (there[1] == "b" and there[2].startswith("failover")):  # test_alive.py does that
             site.cli((there[1] or host).upper(), *there[2].split())
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_watch_outlives_the_daemon(site, vm, words):
+    out = site.folder / f"watch{len(words)}"
+    with open(out, "w") as file:
+        watching = site.a.popen([BIN / "understudy", "watch", VM, *words], stdout=file)
+    try:
+        until(lambda: VM in out.read_text(), 30, "a first line")
+        site.cli("A", "pause", VM)
+        until(lambda: re.search(r"suspended|paused", out.read_text(), re.IGNORECASE), 30, out.read_text)
+        site.daemon("A").stop()
+        until(lambda: "wsman.sock" in out.read_text(), 30, out.read_text)
+        before = len(out.read_text())
+        site.daemon("A").start()
+        until(lambda: VM in out.read_text()[before:], 30, out.read_text)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=30) == 0
+    finally:
+        watching.kill()
+        site.cli("A", "resume", VM)
+    for line in out.read_text().splitlines():
+        assert json.loads(line)["time"] if words else re.match(r"\d{4}-\d\d-\d\dT[\d:]{8}Z \S", line), line
 
 
 def test_login_over_the_network(site, vm):
