@@ -6,7 +6,8 @@ set -eu
 build=(
   g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config
   libexpected-dev libtomlplusplus-dev nlohmann-json3-dev libsqlite3-dev libargon2-dev libxml2-dev libvirt-dev
-  libnbd-dev libzstd-dev libxxhash-dev libssl-dev libboost1.81-dev libboost-context1.81-dev libgtest-dev libgmock-dev
+  libnbd-dev libzstd-dev libxxhash-dev libssl-dev libboost1.81-dev libboost-context1.81-dev libarchive-dev libgtest-dev
+  libgmock-dev
 )
 # libvirt, QEMU and what the product calls at run time. virt-aa-helper comes with libvirt-daemon.
 run=(

@@ -72,6 +72,13 @@ constexpr Option kUserAdd[] = {
     {"file", "FILE", "the password file (/etc/understudy/users)"},
 };
 
+constexpr Option kReport[] = {
+    {"out", "FILE", "write it there; default: understudy-report-HOST-TIME.tar.gz, in this folder"},
+    {"log", "FILE", "the daemon's log, when that is a file; default: the journal of understudyd"},
+    {"config", "FILE", "its settings (/etc/understudy/understudyd.toml)"},
+    {"state-directory", "DIR", "where the daemon keeps its database (/var/lib/understudy)"},
+};
+
 constexpr Option kStoreExport[] = {
     {"point", "ID", "the recovery point, as `understudy store list` shows it; default: the newest"},
     {"disk", "TARGET", "which disk, vda for example; default: the first"},
@@ -202,6 +209,11 @@ const Command kCommands[] = {
      "DIR is the folder of one replica. Nothing in it is changed.", store_export, true},
     {"store recover", "DIR", "Rebuild the database of a replica host from its replicas", kStoreRecover,
      "For a host that lost its database. The daemon must not be running.", store_recover, true},
+    {"report", "", "Put together what a supporter has to know, without secrets", kReport,
+     "Versions, settings, the state of every VM, jobs, the end of the log, certificates (not their\n"
+     "keys), and of each replica its files, manifest and definition. Works with the daemon dead, too,\n"
+     "and says then what is missing.",
+     report},
     {"user add", "NAME", "Add a user who logs in with a password, or change one", kUserAdd,
      "The password is asked for, or read from standard input.", user_add, true},
 };
@@ -218,7 +230,7 @@ std::string next_command(const Parsed& parsed, const Error& error) {
 }
 
 // With `json` the error is the document on standard output: for a command that has printed none.
-int report(const Error& error, bool json, Console& console) {
+int complain(const Error& error, bool json, Console& console) {
   console.err << "understudy: " << printable(error.message()) << '\n';
   if (!error.hint().empty()) console.err << "  next: " << printable(error.hint()) << '\n';
   if (json) {
@@ -257,7 +269,7 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
     return 0;
   }
   const auto parsed = parse_arguments(all_commands(), global_options(), words);
-  if (!parsed) return report(parsed.error(), false, console);
+  if (!parsed) return complain(parsed.error(), false, console);
   if (!parsed->help.empty()) {
     console.out << parsed->help << std::flush;
     return 0;
@@ -267,8 +279,8 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
   const Status status = run_parsed(*parsed, session, open);
   if (!status) {
     const Error& error = status.error();
-    return report(error.hint().empty() ? error.with_hint(next_command(*parsed, error)) : error,
-                  session.json && !session.printed, console);
+    return complain(error.hint().empty() ? error.with_hint(next_command(*parsed, error)) : error,
+                    session.json && !session.printed, console);
   }
   console.out.flush();
   return 0;

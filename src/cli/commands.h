@@ -28,6 +28,8 @@ Status list(Session& session, const Arguments& arguments);
 Status show(Session& session, const Arguments& arguments);
 // watch_command.cc
 Status watch(Session& session, const Arguments& arguments);
+// report_command.cc
+Status report(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);
