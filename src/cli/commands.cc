@@ -2,12 +2,14 @@
 
 #include <ostream>
 
+#include "cli/completion.h"
 #include "cli/text.h"
 
 namespace understudy::cli {
 namespace {
 
-constexpr int kUsage = 2;  // exit code
+constexpr int kUsage = 2;             // exit code
+constexpr uint64_t kReplicaMode = 2;  // ReplicationMode
 
 constexpr Option kGlobal[] = {
     {"host", "HOST[:PORT]", "the daemon to talk to, over HTTPS (port 5986); default: this host's socket"},
@@ -242,6 +244,25 @@ int complain(const Error& error, bool json, Console& console) {
   return error_info(error.code()).exit_code;
 }
 
+// For the completion of a shell: what there is, from the daemon here.
+std::vector<std::string> names_of(std::string_view what, const Console& console, const OpenManagement& open) {
+  std::vector<std::string> names;
+  const char* class_name = what == "ID"        ? "Msvm_ConcreteJob"
+                           : what == "PRIMARY" ? "Msvm_ReplicationAuthorizationSettingData"
+                                               : "Understudy_ReplicationStatus";
+  const char* property = what == "ID"        ? "InstanceID"
+                         : what == "PRIMARY" ? "AllowedPrimaryHostSystem"
+                         : what == "HOST"    ? "PrimaryHost"
+                                             : "ElementName";
+  if (what != "VM" && what != "HOST" && what != "ID" && what != "PRIMARY") return names;
+  const auto management = open(Arguments(), console);
+  const auto found = management ? (*management)->enumerate(class_name) : Result<std::vector<cim::Instance>>();
+  for (const cim::Instance& one : found.value_or(std::vector<cim::Instance>()))
+    if (what != "HOST" || number(one, "ReplicationMode") == kReplicaMode)
+      names.push_back(what == "ID" ? lower_case(cell(one, property)) : cell(one, property));
+  return names;
+}
+
 Status run_parsed(const Parsed& parsed, Session& session, const OpenManagement& open) {
   const Arguments& arguments = parsed.arguments;
   std::unique_ptr<Management> management;
@@ -266,6 +287,14 @@ std::span<const Option> global_options() {
 int run(const std::vector<std::string>& words, Console& console, Waiter& waiter, const OpenManagement& open) {
   if (words.size() == 1 && words[0] == "--version") {
     console.out << "understudy " << UNDERSTUDY_VERSION << std::endl;
+    return 0;
+  }
+  if (!words.empty() && words[0] == "--complete") {
+    const auto names = [&](std::string_view what) { return names_of(what, console, open); };
+    for (const std::string& word :
+         complete(all_commands(), global_options(), {words.begin() + 1, words.end()}, names))
+      console.out << printable(word) << '\n';
+    console.out.flush();
     return 0;
   }
   const auto parsed = parse_arguments(all_commands(), global_options(), words);

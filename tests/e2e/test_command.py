@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from sites import BIN, IDLE, PASSWORD, PORT, STORAGE, until
+from sites import BIN, IDLE, PASSWORD, PORT, ROOT, STORAGE, until
 
 VM = "shown"
 COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "watch", "failover", "revert", "point list", "point create",
@@ -79,6 +79,16 @@ def test_every_refusal_names_a_command_that_works(site, vm):
             assert VM in next_step[1] or next_step[1].startswith("add --yes"), next_step[1]
         elif not (there[1] == "b" and there[2].startswith("failover")):  # test_alive.py does that
             site.cli((there[1] or host).upper(), *there[2].split())
+
+
+def test_bash_completes_names(site, vm):
+    def completed(host, *words):
+        script = (f"source {ROOT}/src/cli/understudy.bash; COMP_WORDS=({BIN}/understudy {' '.join(words)} ''); "
+                  f"COMP_CWORD={len(words) + 1}; _understudy; echo \"${{COMPREPLY[*]}}\"")
+        return host.run(["bash", "-c", script]).stdout.split()
+    assert VM in completed(site.a, "show") and VM in completed(site.b, "point", "list")
+    assert completed(site.b, "failover", "--from") == ["host-a"] and completed(site.a, "failover", "--from") == []
+    assert completed(site.b, "unauthorize") == ["host-a"]
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])

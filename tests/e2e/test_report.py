@@ -89,7 +89,7 @@ def test_with_the_daemon_dead(site, vm, secrets):
 
 
 def test_refusals(site):
-    done = site.cli("B", "report", "--out", "/var/log/libvirt/qemu/understudyd.log", check=False)
+    done = site.cli("B", "report", "--out", "/etc/understudy/users", check=False)
     assert done.returncode == 2 and "is there already" in done.stderr
     done = site.cli("B", "report", "--host", "host-a", "--user", "admin", check=False, env={"UNDERSTUDY_PASSWORD": PASSWORD})
     assert done.returncode == 2 and "there: understudy report" in done.stderr
