@@ -6,7 +6,8 @@ set -eu
 build=(
   g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config
   libexpected-dev libtomlplusplus-dev nlohmann-json3-dev libsqlite3-dev libargon2-dev libxml2-dev libvirt-dev
-  libnbd-dev libzstd-dev libxxhash-dev libssl-dev libboost1.81-dev libboost-context1.81-dev libgtest-dev libgmock-dev
+  libnbd-dev libzstd-dev libxxhash-dev libssl-dev libboost1.81-dev libboost-context1.81-dev libarchive-dev libgtest-dev
+  libgmock-dev
 )
 # libvirt, QEMU and what the product calls at run time. virt-aa-helper comes with libvirt-daemon.
 run=(
@@ -17,7 +18,7 @@ run=(
 tests=(
   python3 python3-libvirt python3-libnbd python3-winrm python3-pytest python3-pytest-xdist python3-pytest-timeout python3-dracclient
   gcc libc6-dev busybox-static e2fsprogs cpio zstd util-linux
-  jq uuid-runtime curl libxml2-utils wsl faketime strace
+  jq uuid-runtime curl mandoc libxml2-utils wsl faketime strace
 )
 
 missing=()

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/assert.h"
+#include "cli/exit_codes.h"
 
 namespace understudy::cli {
 namespace {
@@ -43,15 +44,12 @@ std::string option_lines(std::span<const Option> options) {
   return text;
 }
 
-constexpr std::string_view kExitCodes =
-    "\nExit codes:\n"
-    "  0  done\n"
-    "  1  failed\n"
-    "  2  wrong usage or parameter\n"
-    "  3  refused: not possible in this state, in use, or not supported\n"
-    "  4  not found\n"
-    "  5  access denied\n"
-    "  6  not reachable, or out of time\n";
+std::string exit_code_lines() {
+  std::string text = "\nExit codes:\n";
+  for (const ExitCode& e : kExitCodes)
+    text += "  " + std::to_string(e.code) + "  " + std::string(e.meaning) + "\n";
+  return text;
+}
 
 std::string help_of(const Command& command, std::span<const Option> global_options) {
   std::string text = "Usage: understudy " + std::string(command.words);
@@ -61,7 +59,7 @@ std::string help_of(const Command& command, std::span<const Option> global_optio
   if (!command.details.empty()) text += "\n" + std::string(command.details) + "\n";
   if (!command.options.empty()) text += "\nOptions:\n" + option_lines(command.options);
   if (!command.local) text += "\nFor every command:\n" + option_lines(global_options);
-  return text + std::string(kExitCodes);
+  return text + exit_code_lines();
 }
 
 // Of the whole program, or of the commands that begin with `group`.
@@ -76,7 +74,7 @@ std::string help_of(std::span<const Command> commands, std::span<const Option> g
       text +=
           line(std::string(c.words) + (c.arguments.empty() ? "" : " " + std::string(c.arguments)), c.summary);
   text += "\nFor every command:\n" + option_lines(global_options);
-  return text + "\nunderstudy COMMAND --help says more about one.\n" + std::string(kExitCodes);
+  return text + "\nunderstudy COMMAND --help says more about one.\n" + exit_code_lines();
 }
 
 }  // namespace
@@ -157,7 +155,7 @@ struct Parser {
         return usage("'understudy " + name + "' has no option --" + option, name);
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(split(command.words).size()));
     const auto wanted = split(command.arguments);
-    if (words.size() < wanted.size())
+    if (words.size() < wanted.size() && !wanted[words.size()].starts_with('['))
       return usage("'understudy " + name + "' needs " + std::string(wanted[words.size()]), name);
     if (words.size() > wanted.size())
       return usage("unexpected argument '" + words[wanted.size()] + "'", name);

@@ -24,7 +24,7 @@ struct Option {
 
 struct Command {
   std::string_view words;      // "vm start"
-  std::string_view arguments;  // names of the required ones: "VM"
+  std::string_view arguments;  // names, "VM"; "[VM]" may be left out, and stands last
   std::string_view summary;
   std::span<const Option> options;
   std::string_view details;  // may be empty
@@ -35,6 +35,7 @@ struct Command {
 class Arguments {
  public:
   const std::string& argument(size_t index) const;
+  size_t count() const { return arguments_.size(); }
   bool has(std::string_view option) const { return options_.find(option) != options_.end(); }
   std::string text(std::string_view option, std::string fallback = {}) const;
   Result<uint64_t> number(std::string_view option, uint64_t least, uint64_t most) const;

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <fstream>
 #include <map>
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/exit_codes.h"
 
 namespace understudy::cli {
 namespace {
@@ -114,6 +117,14 @@ TEST(Arguments, AnOptionHasOneArityEverywhere) {
 
 TEST(Arguments, EveryExitCodeIsDocumented) {
   const std::string help = parse({"--help"})->help;
+  std::ifstream file(UNDERSTUDY_SOURCE "/docs/reference/exit-codes.md");
+  std::vector<std::string> rows;
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("| ") && std::isdigit(line[2])) rows.push_back(line);
+  ASSERT_EQ(rows.size(), kExitCodes.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    EXPECT_EQ(rows[i],
+              "| " + std::to_string(kExitCodes[i].code) + " | " + std::string(kExitCodes[i].meaning) + " |");
   for (const int code : {
 #define US_ERROR(name, cim, fault, http, exit_code, retry, text) exit_code,
 #include "base/errors.def"

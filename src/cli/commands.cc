@@ -2,10 +2,14 @@
 
 #include <ostream>
 
+#include "cli/completion.h"
 #include "cli/text.h"
 
 namespace understudy::cli {
 namespace {
+
+constexpr int kUsage = 2;             // exit code
+constexpr uint64_t kReplicaMode = 2;  // ReplicationMode
 
 constexpr Option kGlobal[] = {
     {"host", "HOST[:PORT]", "the daemon to talk to, over HTTPS (port 5986); default: this host's socket"},
@@ -43,10 +47,13 @@ constexpr Option kEnable[] = {
 constexpr Option kFailover[] = {
     {"point", "ID", "the point with this id, or with an id that begins so; default: the latest"},
     {"at", "TIME", "the newest point that is not later than TIME"},
+    {"from", "HOST", "with --all: the primary host, as `understudy list` shows it"},
+    {"all", "", "every replica that HOST has sent to this host"},
+    {"start", "", "start what is failed over"},
     {"yes", "", "do not ask"},
     {"primary-is-running", "", "fail over though the primary may still run the VM: two copies may run"},
 };
-constexpr Option kRevert[] = {
+constexpr Option kYes[] = {
     {"yes", "", "do not ask"},
 };
 constexpr Option kPointCreate[] = {
@@ -65,6 +72,13 @@ constexpr Option kCertificateHost[] = {
 constexpr Option kUserAdd[] = {
     {"role", "ROLE", "reader, operator or administrator (required)"},
     {"file", "FILE", "the password file (/etc/understudy/users)"},
+};
+
+constexpr Option kReport[] = {
+    {"out", "FILE", "write it there; default: understudy-report-HOST-TIME.tar.gz, in this folder"},
+    {"log", "FILE", "the daemon's log, when that is a file; default: the journal of understudyd"},
+    {"config", "FILE", "its settings (/etc/understudy/understudyd.toml)"},
+    {"state-directory", "DIR", "where the daemon keeps its database (/var/lib/understudy)"},
 };
 
 constexpr Option kStoreExport[] = {
@@ -113,14 +127,27 @@ const Command kCommands[] = {
      start},
     {"list", "", "List all VMs and how their replication stands", {}, "", list},
     {"show", "VM", "Show one VM: replication, health, recovery points, jobs", {}, "", show},
-    {"failover", "VM", "Make the replica on this host startable", kFailover,
+    {"watch",
+     "[VM]",
+     "Watch how replication stands, until Ctrl-C",
+     {},
+     "On a terminal the view is drawn anew each second. Elsewhere, and with --json (one document a\n"
+     "line), there is a line for each change: of state, health, newest recovery point, and every ten\n"
+     "percent of a job. A daemon that is restarted meanwhile is waited for.",
+     watch},
+    {"failover", "[VM]", "Make the replica on this host startable", kFailover,
      "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
      "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"
-     "1d. ID may be cut to four characters. The VM is not started by it. While the primary was heard\n"
-     "within two intervals and 30 seconds it may still run the VM: --yes is refused then, unless\n"
-     "--primary-is-running is given too, and on a terminal the VM's name is asked for.",
+     "1d. ID may be cut to four characters. The VM is not started by it, unless --start is given.\n"
+     "While the primary was heard within two intervals and 30 seconds it may still run the VM: --yes\n"
+     "is refused then, unless --primary-is-running is given too, and on a terminal the VM's name is\n"
+     "asked for.\n"
+     "\n"
+     "understudy failover --from HOST --all does it for every replica of a lost host. It prints its\n"
+     "plan first, goes on with the others when one fails, says at the end what became of each, and\n"
+     "can be run again: a VM that is failed over already is skipped.",
      failover},
-    {"revert", "VM", "Take a failover back: the VM is a replica again", kRevert,
+    {"revert", "VM", "Take a failover back: the VM is a replica again", kYes,
      "Run it on the replica host, with the VM off. What the VM wrote since the failover is set\n"
      "aside; all recovery points stay, so that another can be chosen.",
      revert},
@@ -143,15 +170,21 @@ const Command kCommands[] = {
      "Run it on the host where the VM runs, after `understudy pause` or when the VM's health asks\n"
      "for it. All recovery points stay. Interrupted, it goes on by itself.",
      resync},
-    {"remove", "VM", "End the replication of a VM on this host", kRevert,
+    {"remove", "VM", "End the replication of a VM on this host", kYes,
      "Each host is told by itself. On the primary host the VM is left as if it had never been\n"
      "replicated. On the replica host it becomes an ordinary VM, off, as of the newest recovery\n"
      "point, or as it is when it is failed over; the older points end.",
      remove},
     {"vm start", "VM", "Start a VM", {}, "", vm_start},
-    {"vm stop", "VM", "Turn a VM off at once, as by pulling the plug", {}, "", vm_stop},
+    {"vm stop", "VM", "Turn a VM off at once, as by pulling the plug", kYes, "", vm_stop},
     {"job list", "", "List the jobs of all VMs", {}, "", job_list},
     {"job show", "ID", "Show one job and why it failed", {}, "", job_show},
+    {"job cancel",
+     "ID",
+     "End a running job",
+     {},
+     "ID may be cut to what means one job. Not every job can be ended; the answer says what can be done.",
+     job_cancel},
     {"certificate authority", "DIR", "Make a private certificate authority", kAuthorityOptions,
      "Keep its key away from the hosts: who has it can pretend to be any of them.", certificate_authority,
      true},
@@ -178,12 +211,28 @@ const Command kCommands[] = {
      "DIR is the folder of one replica. Nothing in it is changed.", store_export, true},
     {"store recover", "DIR", "Rebuild the database of a replica host from its replicas", kStoreRecover,
      "For a host that lost its database. The daemon must not be running.", store_recover, true},
+    {"report", "", "Put together what a supporter has to know, without secrets", kReport,
+     "Versions, settings, the state of every VM, jobs, the end of the log, certificates (not their\n"
+     "keys), and of each replica its files, manifest and definition. Works with the daemon dead, too,\n"
+     "and says then what is missing.",
+     report},
     {"user add", "NAME", "Add a user who logs in with a password, or change one", kUserAdd,
      "The password is asked for, or read from standard input.", user_add, true},
 };
 
+// What to try after an error that does not say it itself. A user who broke off knows what he did.
+std::string next_command(const Parsed& parsed, const Error& error) {
+  const std::string words(parsed.command->words);
+  if (error.code() == ErrorCode::cancelled) return {};
+  if (error_info(error.code()).exit_code == kUsage || parsed.command->local)
+    return "understudy " + words + " --help";
+  if (parsed.command->arguments.find("VM") != std::string_view::npos && parsed.arguments.count() > 0)
+    return "understudy show " + parsed.arguments.argument(0);
+  return "understudy list";
+}
+
 // With `json` the error is the document on standard output: for a command that has printed none.
-int report(const Error& error, bool json, Console& console) {
+int complain(const Error& error, bool json, Console& console) {
   console.err << "understudy: " << printable(error.message()) << '\n';
   if (!error.hint().empty()) console.err << "  next: " << printable(error.hint()) << '\n';
   if (json) {
@@ -193,6 +242,25 @@ int report(const Error& error, bool json, Console& console) {
   }
   console.out.flush();
   return error_info(error.code()).exit_code;
+}
+
+// For the completion of a shell: what there is, from the daemon here.
+std::vector<std::string> names_of(std::string_view what, const Console& console, const OpenManagement& open) {
+  std::vector<std::string> names;
+  const char* class_name = what == "ID"        ? "Msvm_ConcreteJob"
+                           : what == "PRIMARY" ? "Msvm_ReplicationAuthorizationSettingData"
+                                               : "Understudy_ReplicationStatus";
+  const char* property = what == "ID"        ? "InstanceID"
+                         : what == "PRIMARY" ? "AllowedPrimaryHostSystem"
+                         : what == "HOST"    ? "PrimaryHost"
+                                             : "ElementName";
+  if (what != "VM" && what != "HOST" && what != "ID" && what != "PRIMARY") return names;
+  const auto management = open(Arguments(), console);
+  const auto found = management ? (*management)->enumerate(class_name) : Result<std::vector<cim::Instance>>();
+  for (const cim::Instance& one : found.value_or(std::vector<cim::Instance>()))
+    if (what != "HOST" || number(one, "ReplicationMode") == kReplicaMode)
+      names.push_back(what == "ID" ? lower_case(cell(one, property)) : cell(one, property));
+  return names;
 }
 
 Status run_parsed(const Parsed& parsed, Session& session, const OpenManagement& open) {
@@ -221,8 +289,16 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
     console.out << "understudy " << UNDERSTUDY_VERSION << std::endl;
     return 0;
   }
+  if (!words.empty() && words[0] == "--complete") {
+    const auto names = [&](std::string_view what) { return names_of(what, console, open); };
+    for (const std::string& word :
+         complete(all_commands(), global_options(), {words.begin() + 1, words.end()}, names))
+      console.out << printable(word) << '\n';
+    console.out.flush();
+    return 0;
+  }
   const auto parsed = parse_arguments(all_commands(), global_options(), words);
-  if (!parsed) return report(parsed.error(), false, console);
+  if (!parsed) return complain(parsed.error(), false, console);
   if (!parsed->help.empty()) {
     console.out << parsed->help << std::flush;
     return 0;
@@ -230,7 +306,11 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
   const Arguments& arguments = parsed->arguments;
   Session session{console, waiter, nullptr, arguments.has("json"), !arguments.has("no-wait")};
   const Status status = run_parsed(*parsed, session, open);
-  if (!status) return report(status.error(), session.json && !session.printed, console);
+  if (!status) {
+    const Error& error = status.error();
+    return complain(error.hint().empty() ? error.with_hint(next_command(*parsed, error)) : error,
+                    session.json && !session.printed, console);
+  }
   console.out.flush();
   return 0;
 }

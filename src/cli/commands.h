@@ -26,10 +26,16 @@ Status connection_test(Session& session, const Arguments& arguments);
 // show_commands.cc
 Status list(Session& session, const Arguments& arguments);
 Status show(Session& session, const Arguments& arguments);
+// watch_command.cc
+Status watch(Session& session, const Arguments& arguments);
+// report_command.cc
+Status report(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);
 Status remove(Session& session, const Arguments& arguments);
+// failover_all.cc
+Status failover_all(Session& session, const Arguments& arguments);
 // point_commands.cc
 Status point_list(Session& session, const Arguments& arguments);
 Status point_create(Session& session, const Arguments& arguments);
@@ -40,6 +46,7 @@ Status resync(Session& session, const Arguments& arguments);
 // job_commands.cc
 Status job_list(Session& session, const Arguments& arguments);
 Status job_show(Session& session, const Arguments& arguments);
+Status job_cancel(Session& session, const Arguments& arguments);
 // vm_commands.cc
 Status vm_start(Session& session, const Arguments& arguments);
 Status vm_stop(Session& session, const Arguments& arguments);

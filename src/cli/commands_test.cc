@@ -142,13 +142,13 @@ TEST_F(Commands, InterruptedItSaysThatTheJobGoesOn) {
 }
 
 TEST_F(Commands, NoWaitReturnsAtOnce) {
-  EXPECT_EQ(understudy({"vm", "stop", "alone", "--no-wait"}), 0);
+  EXPECT_EQ(understudy({"vm", "stop", "alone", "--yes", "--no-wait"}), 0);
   EXPECT_EQ(host_.last_call, "power off " + kRunning.lower());
   EXPECT_EQ(out_.str(), "Started: understudy job show " + kJob.lower() + "\n");
-  EXPECT_EQ(understudy({"vm", "stop", "alone", "--no-wait", "--json"}), 0);
+  EXPECT_EQ(understudy({"vm", "stop", "alone", "--yes", "--no-wait", "--json"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr(R"("InstanceID":")" + kJob.upper()));
   EXPECT_EQ(waiter_.waits, 0);
-  EXPECT_EQ(understudy({"vm", "stop", "alone", "--no-wait", "--wait"}), 2);
+  EXPECT_EQ(understudy({"vm", "stop", "alone", "--yes", "--no-wait", "--wait"}), 2);
 }
 
 TEST_F(Commands, AJobThatFailsIsTheError) {
@@ -228,6 +228,89 @@ TEST_F(Commands, JobsAreListedAndShown) {
   EXPECT_EQ(understudy({"job", "show", kReplica.lower()}), 4);
   EXPECT_EQ(understudy({"job", "show", "cccccccc-0000-4000-8000-000000000001"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("300 B of 1.1 KiB"));
+}
+
+TEST_F(Commands, AJobThatCannotBeCancelledSaysWhatCanBeDone) {
+  EXPECT_EQ(understudy({"job", "cancel", kJob.lower()}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("'First copy of db': job " + kJob.upper() +
+                                    " cannot be cancelled\n"
+                                    "  next: understudy pause db\n"));
+  job(kJob).type = JobType::resynchronize;
+  EXPECT_EQ(understudy({"job", "cancel", kJob.lower()}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("next: understudy resync db --cancel\n"));
+  EXPECT_EQ(understudy({"job", "cancel", kFailedJob.lower()}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("next: understudy job show " + kFailedJob.lower()));
+  EXPECT_EQ(understudy({"job", "cancel", "dddd"}), 4);
+}
+
+TEST_F(Commands, TurningOffStatesTheLossAndAsks) {
+  EXPECT_EQ(understudy({"vm", "stop", "alone"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("What 'alone' has not written to its disks yet is lost."));
+  EXPECT_THAT(err_.str(),
+              HasSubstr("this has to be confirmed: Turn 'alone' off at once?\n  next: add --yes"));
+  EXPECT_EQ(host_.last_call, "");
+  host_.verdict.job.reset();
+  EXPECT_EQ(understudy({"vm", "stop", "alone", "--yes"}), 0);
+  EXPECT_EQ(host_.last_call, "power off " + kRunning.lower());
+}
+
+TEST_F(Commands, RemoveSaysWhatStaysWhere) {
+  host_.verdict.job.reset();
+  host_.views[2].state.directory = "/srv/replicas/web";
+  EXPECT_EQ(understudy({"remove", "alone", "--yes"}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("VM 'alone' is not replicated on this host\n  next: understudy list"));
+
+  EXPECT_EQ(understudy({"remove", "db"}), 2);
+  EXPECT_EQ(err_.str().substr(0, err_.str().find('\n')),
+            "'db' is not replicated any more; the VM and its disks stay as they are, running or off. Its "
+            "replica on hostb.example stays as well, until it is removed there.");
+  EXPECT_THAT(err_.str(), HasSubstr("Remove the replication of 'db' on this host?\n  next: add --yes"));
+  host_.views[1].state.phase = core::Phase::halted;
+  EXPECT_EQ(understudy({"remove", "db"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("it may start again: two copies may run then."));
+
+  EXPECT_EQ(understudy({"remove", "web"}), 2);
+  EXPECT_EQ(err_.str().substr(0, err_.str().find('\n')),
+            "'web' becomes an ordinary VM of this host, off, as of its newest recovery point (14 s old). Its "
+            "disks stay in /srv/replicas/web; the other recovery points end, and hostc.example may not send "
+            "any more.");
+  host_.views[2].points.clear();
+  EXPECT_EQ(understudy({"remove", "web"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("holds no recovery point: its VM here and its files in "
+                                    "/srv/replicas/web are removed."));
+  EXPECT_EQ(host_.last_call, "");
+
+  interactive_ = true;
+  answer_ = "n";
+  EXPECT_EQ(understudy({"remove", "web"}), 1);
+  EXPECT_EQ(host_.last_call, "");
+  answer_ = "y";
+  EXPECT_EQ(understudy({"remove", "web"}), 0);
+  EXPECT_EQ(host_.last_call, "remove " + kReplica.lower());
+  EXPECT_EQ(out_.str(), "The replication of 'web' is removed on this host.\n");
+}
+
+// With --json every command prints one document, whatever comes of it.
+TEST_F(Commands, JsonIsOneDocument) {
+  for (const Command& command : all_commands()) {
+    std::vector<std::string> words;
+    std::string text(command.words);
+    for (std::stringstream in(text); in >> text;) words.push_back(text);
+    if (command.local || command.words == "watch" || command.words == "report") continue;
+    if (command.arguments == "ID") words.push_back(kJob.lower());
+    if (command.arguments.find("VM") != std::string_view::npos) words.push_back("web");
+    if (command.arguments == "PRIMARY" || command.arguments == "HOST:PORT") words.push_back("hostb");
+    words.push_back("--json");
+    host_.verdict.job.reset();
+    understudy(words);
+    EXPECT_TRUE(JsonObject::parse(out_.str())) << command.words << ": " << out_.str();
+    host_.verdict.error = Error(ErrorCode::failed, "no luck");
+    if (understudy(words) != 0) {
+      EXPECT_TRUE(JsonObject::parse(out_.str())) << command.words << ": " << out_.str();
+      EXPECT_THAT(err_.str(), HasSubstr("  next: ")) << command.words;
+    }
+    host_.verdict.error.reset();
+  }
 }
 
 TEST_F(Commands, HelpAndVersionNeedNoDaemon) {

@@ -64,7 +64,7 @@ class Commands : public providers::ProvidersTest {
   int understudy(const std::vector<std::string>& words) {
     out_.str("");
     err_.str("");
-    Console console{out_, err_, interactive_, false, nullptr, nullptr};
+    Console console{out_, err_, interactive_, false, nullptr, nullptr, redraws_};
     console.ask = console.ask_password = [this](const std::string& prompt) -> Result<std::string> {
       err_ << prompt;
       return answer_;
@@ -90,6 +90,7 @@ class Commands : public providers::ProvidersTest {
 
   std::ostringstream out_, err_;
   bool interactive_ = false;
+  bool redraws_ = false;
   std::string answer_;
   FakeWaiter waiter_;
 };

@@ -58,7 +58,7 @@ Console system_console() {
     const Hidden hidden;
     return line_of_input();
   };
-  return {std::cout, std::cerr, reads && draws, draws, ask, ask_password};
+  return {std::cout, std::cerr, reads && draws, draws, ask, ask_password, isatty(STDOUT_FILENO) == 1};
 }
 
 SignalWaiter::~SignalWaiter() {

@@ -19,6 +19,7 @@ struct Console {
   std::function<Result<std::string>(const std::string& prompt)> ask;
   // The same without echo; a line of standard input where that is no terminal.
   std::function<Result<std::string>(const std::string& prompt)> ask_password;
+  bool redraws = false;  // out is a terminal: a view may be drawn over and over
 };
 
 // The real one.

@@ -4,6 +4,7 @@
 #include "cim/schema.h"
 #include "cli/commands.h"
 #include "cli/text.h"
+#include "model/states.h"
 
 namespace understudy::cli {
 namespace {
@@ -26,6 +27,26 @@ Result<Uuid> job_id(Management& management, const std::string& text) {
   return fail(ErrorCode::not_found,
               (found.empty() ? "no job" : "more than one job") + (" begins with '" + text + "'"),
               "understudy job list");
+}
+
+constexpr unsigned kTerminate = 4;  // RequestedState of Msvm_ConcreteJob.RequestStateChange
+
+// What ends the work of a job that cannot be ended itself.
+std::string instead_of_cancel(const JobView& view, const Uuid& id) {
+  const std::string vm = cell(view.detail, "ElementName");
+  if (!view.finished()) switch (static_cast<JobType>(number(view.job, "JobType"))) {
+      case JobType::resynchronize:
+        return "understudy resync " + vm + " --cancel";
+      case JobType::send_initial:
+      case JobType::send_delta:
+      case JobType::create_point:
+        return "understudy pause " + vm;
+      case JobType::initiate_failover:
+        return "once it has ended: understudy revert " + vm;
+      default:
+        break;
+    }
+  return "understudy job show " + id.lower();
 }
 
 }  // namespace
@@ -64,6 +85,25 @@ Status job_show(Session& session, const Arguments& arguments) {
   JsonObject object;
   object.set("job", to_json(view));
   session.print(fields.text(), object);
+  return {};
+}
+
+Status job_cancel(Session& session, const Arguments& arguments) {
+  US_TRY(const Uuid id, job_id(session.host(), arguments.argument(0)));
+  US_TRY(const JobView view, find_job(session.host(), id));
+  const std::string what = cell(view.job, "Description");
+  const cim::ObjectPath path{"Msvm_ConcreteJob", {{"InstanceID", id.upper()}}};
+  const auto called = call(session.host(), path, "RequestStateChange",
+                           cim::Instance("INPUT").set("RequestedState", kTerminate));
+  if (!called) {
+    const Error& error = called.error();
+    return fail(error.code(), "'" + what + "': " + error.message(),
+                error.hint().empty() ? instead_of_cancel(view, id) : error.hint());
+  }
+  US_TRY(const JobView after, find_job(session.host(), id));
+  JsonObject object;
+  object.set("job", to_json(after));
+  session.print(printable("'" + what + "' is cancelled.") + "\n", object);
   return {};
 }
 

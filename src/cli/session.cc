@@ -178,7 +178,7 @@ Status require_replica(Session& session, const cim::Instance& status, const std:
 Status confirm(Session& session, const Arguments& arguments, const std::string& question) {
   if (arguments.has("yes")) return {};
   if (!session.console.interactive)
-    return fail(ErrorCode::invalid_parameter, "this has to be confirmed",
+    return fail(ErrorCode::invalid_parameter, "this has to be confirmed: " + question,
                 "add --yes, or run it on a terminal");
   US_TRY(const std::string answer, session.console.ask(printable(question) + " [y/N] "));
   if (answer.starts_with('y') || answer.starts_with('Y')) return {};

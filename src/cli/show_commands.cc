@@ -5,36 +5,12 @@
 #include "cim/schema.h"
 #include "cli/commands.h"
 #include "cli/points.h"
+#include "cli/status_text.h"
 #include "cli/text.h"
 #include "wsman/xml.h"
 
 namespace understudy::cli {
 namespace {
-
-std::string age(const cim::Instance& status) {
-  const auto seconds = status.get("RecoveryPointAgeSeconds").number();
-  return seconds ? age_text(Duration::seconds(static_cast<int64_t>(*seconds))) : "-";
-}
-
-std::string state(const cim::Instance& status) {
-  if (number(status, "ReplicationMode") == 0) return "-";
-  const uint64_t total = number(status, "FirstCopyBytesTotal");
-  if (total > 0)
-    return "first copy " + std::to_string(number(status, "FirstCopyBytesDone") * 100 / total) + " %";
-  return lower_case(cell(status, "ReplicationStateText"));
-}
-
-std::string other_host(const cim::Instance& status) {
-  return cell(status, number(status, "ReplicationMode") == 1 ? "ReplicaHost" : "PrimaryHost");
-}
-
-std::string health_note(const cim::Instance& status) {
-  const std::string cause = cell(status, "HealthCause");
-  if (cause == "-") return {};
-  std::string note = lower_case(cell(status, "ReplicationHealthText")) + ": " + cause;
-  if (const std::string next = cell(status, "HealthNext"); next != "-") note += ". Next: " + next;
-  return note;
-}
 
 std::string power(const cim::Instance& system) {
   switch (number(system, "EnabledState")) {
@@ -112,7 +88,7 @@ std::string relationship_text(const Details& d) {
   const bool replicated = number(s, "ReplicationMode") != 0;
   fields.add("role", replicated ? lower_case(cell(s, "ReplicationModeText")) : "not replicated");
   if (!replicated) return fields.text();
-  fields.add("state", state(s) + " (" + cell(s, "Phase") + ")");
+  fields.add("state", state_text(s) + " (" + cell(s, "Phase") + ")");
   fields.add("health", lower_case(cell(s, "ReplicationHealthText")));
   fields.add("  because", cell(s, "HealthCause"));
   fields.add("  next", cell(s, "HealthNext"));
@@ -125,7 +101,8 @@ std::string relationship_text(const Details& d) {
   fields.add("disks", disk_names(d.settings));
   if (const uint64_t total = number(s, "FirstCopyBytesTotal"); total > 0)
     fields.add("first copy", bytes_text(number(s, "FirstCopyBytesDone")) + " of " + bytes_text(total));
-  if (age(s) != "-") fields.add("newest point", age(s) + " old, cut " + time_text(s.get("LastCutTime")));
+  if (newest_age(s) != "-")
+    fields.add("newest point", newest_age(s) + " old, cut " + time_text(s.get("LastCutTime")));
   fields.add("transferred", bytes_text(number(s, "TransferredBytes")) + " in " + cell(s, "CycleSuccesses") +
                                 " cycles; " + cell(s, "CycleFailures") + " failed, " +
                                 cell(s, "CycleMisses") + " missed");
@@ -142,21 +119,10 @@ std::string relationship_text(const Details& d) {
 
 Status list(Session& session, const Arguments&) {
   US_TRY(const auto all, session.host().enumerate("Understudy_ReplicationStatus"));
-  Table table({"VM", "ROLE", "STATE", "HEALTH", "NEWEST POINT", "OTHER HOST"});
-  std::string notes;
-  for (const cim::Instance& s : all) {
-    const bool replicated = number(s, "ReplicationMode") != 0;
-    table.add({cell(s, "ElementName"), replicated ? lower_case(cell(s, "ReplicationModeText")) : "-",
-               state(s), replicated ? lower_case(cell(s, "ReplicationHealthText")) : "-", age(s),
-               other_host(s)});
-    if (const std::string note = health_note(s); !note.empty())
-      notes += printable(cell(s, "ElementName") + ": " + note) + "\n";
-  }
   JsonObject object;
   object.set("vms", to_json(all));
-  const std::string text =
-      table.empty() ? "No VM is defined on " + session.host().server() + ".\n" : table.text();
-  session.print(text + (notes.empty() ? "" : "\n" + notes), object);
+  session.print(all.empty() ? "No VM is defined on " + session.host().server() + ".\n" : list_text(all),
+                object);
   return {};
 }
 

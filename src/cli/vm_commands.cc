@@ -1,12 +1,17 @@
 // Power of VMs.
+#include <ostream>
+
 #include "cli/commands.h"
+#include "cli/failover.h"
 #include "cli/text.h"
 
 namespace understudy::cli {
 namespace {
 
-Status request_state(Session& session, const std::string& vm, unsigned state, const std::string& done) {
-  US_TRY(const cim::Instance status, find_vm(session.host(), vm));
+constexpr unsigned kOn = 2;
+constexpr unsigned kOff = 3;
+
+Status request_state(Session& session, const cim::Instance& status, unsigned state, const std::string& done) {
   return run_method(session, vm_path(status), "RequestStateChange",
                     cim::Instance("INPUT").set("RequestedState", state),
                     "'" + cell(status, "ElementName") + "' " + done);
@@ -14,11 +19,29 @@ Status request_state(Session& session, const std::string& vm, unsigned state, co
 
 }  // namespace
 
+Status start_vm(Session& session, const cim::Instance& status) {
+  US_TRY(const auto job, call(session.host(), vm_path(status), "RequestStateChange",
+                              cim::Instance("INPUT").set("RequestedState", kOn)));
+  if (job) {
+    US_CHECK(wait_for_job(session, *job));
+  }
+  return {};
+}
+
 Status vm_start(Session& session, const Arguments& arguments) {
-  return request_state(session, arguments.argument(0), 2, "is started.");
+  US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  return request_state(session, status, kOn, "is started.");
 }
 Status vm_stop(Session& session, const Arguments& arguments) {
-  return request_state(session, arguments.argument(0), 3, "is off.");
+  US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  const std::string name = cell(status, "ElementName");
+  session.console.err << printable("What '" + name +
+                                   "' has not written to its disks yet is lost. In good order it stops by: "
+                                   "virsh shutdown " +
+                                   name)
+                      << std::endl;
+  US_CHECK(confirm(session, arguments, "Turn '" + name + "' off at once?"));
+  return request_state(session, status, kOff, "is off.");
 }
 
 }  // namespace understudy::cli

@@ -54,7 +54,7 @@ class Wire : public providers::ProvidersTest {
   int understudy(std::vector<std::string> words, bool trusted = true) {
     out_.str("");
     err_.str("");
-    Console console{out_, err_, false, false, nullptr, nullptr};
+    Console console{out_, err_, false, false, nullptr, nullptr, false};
     words.insert(words.end(), {"--host", "127.0.0.1:" + std::to_string(port_), "--user", "ann"});
     if (trusted) words.insert(words.end(), {"--ca", path("ca/authority.crt")});
     SignalWaiter waiter;

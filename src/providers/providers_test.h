@@ -119,6 +119,8 @@ class FakeHost : public Host {
   std::vector<Bytes> installed;
   ReplicationSettings created;
   std::string last_call;
+  std::vector<std::string> calls;
+  std::map<std::string, Error> refused;  // a call, as last_call has it: only this one is refused
 
  private:
   Result<std::vector<AuthorizationEntry>::iterator> entry_of(const std::string& name) {
@@ -129,7 +131,9 @@ class FakeHost : public Host {
   }
   MethodResult called(std::string what) {
     last_call = std::move(what);
+    calls.push_back(last_call);
     if (verdict.error) return fail(*verdict.error);
+    if (const auto found = refused.find(last_call); found != refused.end()) return fail(found->second);
     return verdict.job;
   }
 };

@@ -1,14 +1,15 @@
 """`understudy` as people and scripts use it: texts, --json, exit codes, login over the network."""
 import json
 import re
+import signal
 import subprocess
 
 import pytest
-from sites import BIN, IDLE, PASSWORD, PORT, STORAGE
+from sites import BIN, IDLE, PASSWORD, PORT, ROOT, STORAGE, until
 
 VM = "shown"
-COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "failover", "revert", "point list", "point create",
-            "pause", "resume", "resync", "vm start", "certificate authority", "certificate host", "user add"]
+COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "watch", "failover", "revert", "point list", "point create",
+            "pause", "resume", "resync", "remove", "vm start", "vm stop", "job list", "job show", "job cancel", "certificate authority", "certificate host", "user add"]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,56 @@ def test_errors_say_what_next(site, vm):
     assert VM in done.stderr
     done = site.cli("A", "failover", VM, "--json", check=False)
     assert done.returncode == 3 and done.stdout + done.stderr
+
+
+def test_every_refusal_names_a_command_that_works(site, vm):
+    for host, words in (("B", f"revert {VM}"), ("B", f"failover {VM} --at 9999d --yes"), ("B", f"failover {VM} --point zzzz --yes"),
+                        ("B", "failover"), ("B", "failover --from host-q --all"), ("B", f"point create {VM}"),
+                        ("B", "unauthorize nobody"), ("B", f"pause {VM} --wait --no-wait"), ("A", f"enable {VM}"),
+                        ("A", f"failover {VM}"), ("A", "job show zzzz"), ("A", "job cancel zzzz"), ("A", "remove nobody --yes"),
+                        ("A", f"vm stop {VM}"), ("A", "certificate host x")):
+        refused = site.cli(host, *words.split(), check=False)
+        assert refused.returncode != 0, words
+        next_step = re.search(r"^  next: (.*)$", refused.stderr, re.MULTILINE)
+        assert next_step, refused.stderr
+        there = re.search(r"^(?:on host-([ab]): )?understudy (.*)$", next_step[1])
+        if not there:  # names the VMs there are, or says what to add
+            assert VM in next_step[1] or next_step[1].startswith("add --yes"), next_step[1]
+        elif not (there[1] == "b" and there[2].startswith("failover")):  # test_alive.py does that
+            site.cli((there[1] or host).upper(), *there[2].split())
+
+
+def test_bash_completes_names(site, vm):
+    def completed(host, *words):
+        script = (f"source {ROOT}/src/cli/understudy.bash; COMP_WORDS=({BIN}/understudy {' '.join(words)} ''); "
+                  f"COMP_CWORD={len(words) + 1}; _understudy; echo \"${{COMPREPLY[*]}}\"")
+        return host.run(["bash", "-c", script]).stdout.split()
+    assert VM in completed(site.a, "show") and VM in completed(site.b, "point", "list")
+    assert completed(site.b, "failover", "--from") == ["host-a"] and completed(site.a, "failover", "--from") == []
+    assert completed(site.b, "unauthorize") == ["host-a"]
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_watch_outlives_the_daemon(site, vm, words):
+    out = site.folder / f"watch{len(words)}"
+    with open(out, "w") as file:
+        watching = site.a.popen([BIN / "understudy", "watch", VM, *words], stdout=file)
+    try:
+        until(lambda: VM in out.read_text(), 30, "a first line")
+        site.cli("A", "pause", VM)
+        until(lambda: re.search(r"suspended|paused", out.read_text(), re.IGNORECASE), 30, out.read_text)
+        site.daemon("A").stop()
+        until(lambda: "wsman.sock" in out.read_text(), 30, out.read_text)
+        before = len(out.read_text())
+        site.daemon("A").start()
+        until(lambda: VM in out.read_text()[before:], 30, out.read_text)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=30) == 0
+    finally:
+        watching.kill()
+        site.cli("A", "resume", VM)
+    for line in out.read_text().splitlines():
+        assert json.loads(line)["time"] if words else re.match(r"\d{4}-\d\d-\d\dT[\d:]{8}Z \S", line), line
 
 
 def test_login_over_the_network(site, vm):

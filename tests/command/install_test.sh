@@ -1,0 +1,13 @@
+#!/bin/bash
+# What `cmake --install` puts where, and that the command runs from there. install_test.sh BUILD
+set -eu
+to=$(mktemp -d)
+trap 'rm -rf "$to"' EXIT
+cmake --install "$1" --prefix "$to" >/dev/null
+for file in bin/understudy sbin/understudyd sbin/understudy-guard share/bash-completion/completions/understudy \
+            share/man/man1/understudy.1 share/man/man5/understudyd.toml.5 share/man/man8/understudyd.8; do
+  [ -f "$to/$file" ] || { echo "not installed: $file"; exit 1; }
+done
+[ "$(find "$to" -type f | wc -l)" = 7 ] || { find "$to" -type f; echo "more than that is installed"; exit 1; }
+"$to/bin/understudy" --version
+"$to/sbin/understudyd" --version
