@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from sites import BIN, ROOT, Site, until
+from sites import BIN, IDLE, ROOT, Site, until
 from test_documents import ELSEWHERE, FENCE
 
 VM = "web1"
@@ -61,8 +61,7 @@ class Reader:
     def start(self):
         for daemon in self.site.daemons.values():
             daemon.start()
-        self.vm = self.site.a.define_guest(VM, start=True)
-        self.site.a.console(VM).wait_for(r"^READY", 120)
+        self.vm = self.site.a.define_guest(VM, disks=("16M",), cmdline=IDLE, start=True)
 
     def watch(self, host, words):
         out = self.site.folder / "watched"
