@@ -60,6 +60,17 @@ inline constexpr Duration kThawMost =
     Duration::seconds(600);  // how long the guard asks an agent that does not answer
 inline constexpr Duration kThawAgain = Duration::millis(200);  // between two such questions
 
+// --- network settings of a guest ---
+inline constexpr size_t kMostNics = 32;          // network cards of one VM
+inline constexpr size_t kMostNicAddresses = 16;  // of one card, both families
+inline constexpr size_t kMostGateways = 5;       // of the schema's class
+inline constexpr size_t kMostNameServers = 8;
+inline constexpr Duration kAgentAppears = Duration::seconds(
+    120);  // after the start of a VM: then the missing agent is a failure, and asked less often
+inline constexpr Duration kAgentAsked = Duration::seconds(2);     // until then
+inline constexpr Duration kGuestNetwork = Duration::seconds(30);  // the change of one card, in the guest
+inline constexpr size_t kMostGuestText = 16 << 10;                // taken of what a program in the guest says
+
 // --- engine ---
 inline constexpr Duration kRetryFirst = Duration::seconds(2);  // back-off doubles from here
 inline constexpr Duration kRetryMost = Duration::seconds(60);

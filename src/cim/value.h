@@ -78,10 +78,10 @@ class Value {
   Value() = default;  // NULL
   Value(bool v) : data_(Scalar(v)) {}
   Value(const char* v) : data_(Scalar(std::string(v))) {}
-  Value(std::string v) : data_(Scalar(std::move(v))) {}
+  Value(std::string v) : data_(std::in_place_type<Scalar>, std::move(v)) {}
   Value(DateTime v) : data_(Scalar(v)) {}
-  Value(ObjectPath v) : data_(Scalar(std::move(v))) {}
-  Value(std::shared_ptr<const Instance> v) : data_(Scalar(std::move(v))) {}
+  Value(ObjectPath v) : data_(std::in_place_type<Scalar>, std::move(v)) {}
+  Value(std::shared_ptr<const Instance> v) : data_(std::in_place_type<Scalar>, std::move(v)) {}
   Value(double v) : data_(Scalar(v)) {}
   template <class T>
   requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) Value(T v)

@@ -59,6 +59,15 @@ constexpr Option kYes[] = {
 constexpr Option kPointCreate[] = {
     {"application-consistent", "", "let the guest bring its files in order first; fails when it cannot"},
 };
+constexpr Option kNetworkSet[] = {
+    {"adapter", "CARD",
+     "which network card: its MAC address, or 1 for the first; needed when there are more"},
+    {"address", "LIST", "addresses with their prefix: 192.0.2.7/24,2001:db8::7/64"},
+    {"gateway", "LIST", "gateways, the preferred one first"},
+    {"dns", "LIST", "DNS servers"},
+    {"dhcp", "", "IPv4 by DHCP"},
+    {"clear", "", "nothing: after a failover the guest keeps what it has"},
+};
 constexpr Option kResync[] = {
     {"cancel", "", "end a running or waiting resynchronization"},
 };
@@ -159,6 +168,18 @@ const Command kCommands[] = {
      point_list},
     {"point create", "VM", "Make a recovery point now, and keep it", kPointCreate,
      "Run it on the host where the VM runs.", point_create},
+    {"network set", "VM", "Set what a network card of the guest is given after a failover to this host",
+     kNetworkSet,
+     "Run it on the replica host. The guest's agent gives it to the guest once, when the VM is started\n"
+     "after the failover, or at once when it runs failed over. It replaces what was set for the card\n"
+     "before. IPv6 stays automatic when no IPv6 address is given.",
+     network_set},
+    {"network show",
+     "VM",
+     "Show the network cards of a VM and what they are given after a failover",
+     {},
+     "",
+     network_show},
     {"pause",
      "VM",
      "Stop replicating a VM for a while",

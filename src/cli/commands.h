@@ -43,6 +43,9 @@ Status point_create(Session& session, const Arguments& arguments);
 Status pause(Session& session, const Arguments& arguments);
 Status resume(Session& session, const Arguments& arguments);
 Status resync(Session& session, const Arguments& arguments);
+// network_commands.cc
+Status network_set(Session& session, const Arguments& arguments);
+Status network_show(Session& session, const Arguments& arguments);
 // job_commands.cc
 Status job_list(Session& session, const Arguments& arguments);
 Status job_show(Session& session, const Arguments& arguments);

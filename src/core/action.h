@@ -121,10 +121,16 @@ struct ChangePower {
   bool on = false;
 };
 
+// To the guest of the running VM, by its agent: State::network. Ends with invalid_state when the VM is off,
+// with not_available or timeout when no agent answers yet; any other error stands until somebody acts.
+struct GiveNetwork {
+  ActionId id = 0;
+};
+
 using Action = std::variant<Persist, Reply, PrepareReply, QueryReply, BeginReply, FinishReply, Arm,
                             PreparePeer, TakeInventory, RequestSlot, ReleaseSlot, OpenJob, Send, StopSending,
                             Settle, PrepareReplica, OpenStaging, Publish, StopReceiving, Merge, StopMerging,
-                            FailOver, Release, Revert, Retire, ChangePower>;
+                            FailOver, Release, Revert, Retire, ChangePower, GiveNetwork>;
 using Actions = std::vector<Action>;
 
 }  // namespace understudy::core

@@ -1,6 +1,7 @@
 // Method calls: what is refused and what starts a job.
 #include <algorithm>
 
+#include "core/network.h"
 #include "core/rules.h"
 
 namespace understudy::core::rules {
@@ -21,6 +22,7 @@ CallView call_of(const Event& event) {
   if (const auto* e = std::get_if<StateCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<ResyncCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<PointCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<NetworkCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<StatisticsCall>(&event)) return {e->call, nullptr};
   US_ASSERT(false);
   return {};
@@ -107,6 +109,10 @@ Refusal refusal_of(const State& s, const ResyncCall&) {
 Refusal refusal_of(const State&, const StatisticsCall&) {
   return {"statistics are kept of a VM that is replicated", {}};
 }
+Refusal refusal_of(const State& s, const NetworkCall&) {
+  return {"network settings are kept for a VM that is replicated",
+          "understudy enable " + s.name + " --to REPLICA-HOST"};
+}
 Refusal refusal_of(const State& s, const PointCall& call) {
   if (is_primary(s.phase) && call.facts.vm.power == VmPower::off)
     return {"a point is made of a running VM", "virsh start " + s.name};
@@ -146,7 +152,9 @@ void refuse_receiving(Step& step) {
 }
 
 void refuse_state(Step& step) {
-  const State& s = step.state();
+  State& s = step.state();
+  if (const CallFacts* facts = call_of(step.event()).facts; facts != nullptr && s.name.empty())
+    s.name = facts->vm.name;
   const Refusal why = std::visit([&](const auto& call) { return refusal_of(s, call); }, step.event());
   refuse(step, Error(ErrorCode::invalid_state,
                      vm_words(s) + ": " + why.what + "; " + role_words(s) + " (ReplicationState " +
@@ -270,6 +278,7 @@ void refuse_running(Step& step) {
 void begin_revert(Step& step) {
   State& s = step.state();
   s.phase = Phase::reverting;
+  end_network(step, "the failover of '" + s.name + "' is taken back");
   const Uuid job = step.begin_job(JobType::revert_failover, "Taking back the failover of " + s.name).id;
   accept(step, step.as<RevertCall>().call, job);
   revert_again(step);

@@ -41,6 +41,7 @@ class Engine {
     ActionId waiting = 0;     // the one action of the phase whose end is awaited
     ActionId merging = 0;     // a merge that runs beside receiving
     ActionId power = 0;       // a start or stop that runs
+    ActionId network = 0;     // a GiveNetwork that runs
     ActionId staging = 0;     // an OpenStaging or Publish that runs
     CallId staging_call = 0;  // who waits for it
     CallId prepare_call = 0;
@@ -48,6 +49,7 @@ class Engine {
     uint32_t failures = 0;  // in a row, for the back-off
     std::optional<Monotonic> next_cut;
     std::optional<Monotonic> cycle_started;
+    Monotonic network_since{};  // when the guest's agent was first waited for
   };
   State state_;
   Volatile volatile_;

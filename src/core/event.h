@@ -11,6 +11,7 @@
 #include "core/obligations.h"
 #include "core/ports/hypervisor.h"
 #include "model/holdings.h"
+#include "model/network.h"
 #include "model/recovery_point.h"
 #include "model/settings.h"
 #include "model/vm_definition.h"
@@ -76,6 +77,12 @@ struct PointCall {
 };
 struct StatisticsCall {  // they begin anew
   CallId call = 0;
+};
+struct NetworkCall {  // settings of some of the VM's cards; an empty one takes back what was given before
+  CallId call = 0;
+  CallFacts facts;
+  std::vector<NicSettings> cards;
+  std::vector<std::string> known;  // MACs of all cards that the VM has now, in its order
 };
 struct PowerCall {
   CallId call = 0;
@@ -184,6 +191,10 @@ struct Retired {
   ActionId id = 0;
   Status status;
 };
+struct NetworkGiven {
+  ActionId id = 0;
+  Status status;
+};
 struct ReceiveFailed {  // the replica's disk refused what came
   Error error;
 };
@@ -192,11 +203,12 @@ struct PowerChanged {
   Status status;
 };
 
-using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
-                           RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk,
-                           BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent,
-                           Settled, PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver,
-                           Released, Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired>;
+using Event =
+    std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
+                 RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk, BeginAsk,
+                 FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent, Settled, PreparedReplica,
+                 StagingOpened, Published, Merged, Stopped, FailedOver, Released, Reverted, ReceiveFailed,
+                 PowerChanged, RemoveCall, Retired, NetworkCall, NetworkGiven>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

@@ -46,6 +46,12 @@ Health of_primary(const State& s, Wall now) {
 }
 
 Health of_replica(const State& s, Wall now) {
+  if (s.phase == Phase::failed_over && s.failover && s.failover->network && s.failover->network->error) {
+    const NetworkResult& network = *s.failover->network;
+    return {ReplicationHealth::warning,
+            "failed over, and the guest was not given its network settings: " + network.error->message(),
+            network.error->hint(), network.since};
+  }
   if (s.phase == Phase::failed_over)
     return {ReplicationHealth::warning, "failed over, and no other host keeps a copy of it now", "",
             s.cause_since};

@@ -94,7 +94,8 @@ bool has_foreground_job(const State& state) {
   for (const Job& job : state.jobs) {
     const bool background = job.type == JobType::send_delta || job.type == JobType::receive_delta ||
                             job.type == JobType::apply_log || job.type == JobType::send_initial ||
-                            job.type == JobType::resynchronize || job.type == JobType::create_point;
+                            job.type == JobType::resynchronize || job.type == JobType::create_point ||
+                            job.type == JobType::give_network;
     if (!job.finished() && !background) return true;
   }
   return false;

@@ -1,5 +1,6 @@
 // RemoveReplicationRelationship: one side forgets the other. Each side is removed by a call of its own.
 #include "core/cycle.h"
+#include "core/network.h"
 #include "core/rules.h"
 
 namespace understudy::core::rules {
@@ -63,6 +64,7 @@ void end_later(Step& step) {
 
 void begin_retiring(Step& step) {
   step.state().phase = Phase::retiring;
+  end_network(step, "the replication of '" + step.state().name + "' is removed");
   if (step.run().merging != 0) step.act(StopMerging{});
   accept(step);
   retire_again(step);

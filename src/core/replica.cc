@@ -1,6 +1,7 @@
 // The side that keeps the copy: made, receiving, failing over. Data never passes here; what is decided here
 // is whether it may be taken, and in which order receiving, merging, the generation and the hold change.
 #include "core/cycle.h"
+#include "core/network.h"
 #include "core/rules.h"
 
 namespace understudy::core::rules {
@@ -359,10 +360,13 @@ void note_run(Step& step) {
   } else if ((what == VmEvent::stopped || what == VmEvent::crashed) && runs) {
     f.ran_seconds = ran_seconds(f, step.now.wall);
     f.running_since = {};
+    end_network(step,
+                "'" + step.state().name + "' was turned off before its guest took the network settings");
   } else {
     return;
   }
   step.persist();
+  if (!f.running_since.never()) begin_network(step);
 }
 
 // --- taken back: held first, then what the guest wrote is set aside and the generation given up ---
@@ -402,6 +406,7 @@ void failover_done(Step& step) {
   step.clear_cause();
   step.end_job(JobType::initiate_failover, {});
   step.persist();
+  begin_network(step);  // the VM may have been started in the moment before
 }
 
 }  // namespace understudy::core::rules

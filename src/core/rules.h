@@ -173,6 +173,20 @@ void revert_failed(Step&);
 void revert_unknown(Step&);
 void note_run(Step&);
 
+// --- the network settings of a guest (network.cc) ---
+void set_network(Step&);
+bool network_is_due(const Step&);
+bool network_not_awaited(const Step&);
+bool network_ok(const Step&);
+bool guest_is_off(const Step&);
+bool agent_is_silent(const Step&);
+void give_network(Step&);
+void give_network_again(Step&);
+void network_given(Step&);
+void network_waits(Step&);
+void network_refused(Step&);
+void ask_agent_again(Step&);
+
 // --- the end of a relationship, on either side (removal.cc) ---
 bool ends(const Step&);
 void end_replication(Step&);

@@ -13,6 +13,7 @@
 #include "model/holdings.h"
 #include "model/job.h"
 #include "model/lineage.h"
+#include "model/network.h"
 #include "model/recovery_point.h"
 #include "model/settings.h"
 #include "model/vm_definition.h"
@@ -43,6 +44,13 @@ struct Resync {
   std::optional<Wall> due;  // asked for at this time
 };
 
+// What became of the network settings that the guest is given after a failover.
+struct NetworkResult {
+  bool given = false;
+  std::optional<Error> error;  // of the last try
+  Wall since;                  // of the error
+};
+
 struct Failover {
   Uuid point;
   PointType type = PointType::standard;
@@ -52,6 +60,7 @@ struct Failover {
   // How long the VM has run here since, as far as the daemon saw it start and stop.
   Wall running_since = {};  // never: it is off
   uint64_t ran_seconds = 0;
+  std::optional<NetworkResult> network = std::nullopt;  // none: not tried with the settings of now
 };
 
 struct Times {
@@ -87,6 +96,8 @@ struct State {
   Statistics statistics;
   std::vector<Job> jobs;
   bool suspended = false;  // by an operator; nothing is sent, or nothing is taken
+  // Given to the guest once after a failover to this host; cards that are not named keep what the guest has.
+  std::vector<NicSettings> network;
 
   // primary
   bool ends = false;            // to be removed as soon as what is under way has ended
@@ -117,7 +128,7 @@ struct State {
 uint64_t ran_seconds(const Failover& failover, Wall now);  // with what goes on now
 ReplicationMode mode_of(const State& state);
 ReplicationState published_state(const State& state);
-// A job that makes other methods answer 32774; background jobs (105, 106, 108, 116) do not count.
+// A job that makes other methods answer 32774; background jobs (105, 106, 108, 116, ours) do not count.
 bool has_foreground_job(const State& state);
 const Job* find_job(const State& state, const Uuid& id);
 

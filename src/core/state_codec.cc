@@ -9,6 +9,19 @@ constexpr uint32_t kVersion = 1;
 constexpr size_t kMostName = 256;
 }  // namespace
 
+// Members that came later are optional objects: a state that was stored before has none of them.
+struct StoredNetwork {
+  std::vector<NicSettings> cards;
+};
+void fields(JsonFields& f, StoredNetwork& network) {
+  f.objects("cards", network.cards, limits::kMostNics);
+}
+void fields(JsonFields& f, NetworkResult& result) {
+  f.flag("given", result.given);
+  f.object("error", result.error);
+  f.time("since", result.since);
+}
+
 void fields(JsonFields& f, Cut& cut) {
   bool decided = cut.kind.has_value();
   TransferKind kind = cut.kind.value_or(TransferKind::pass);
@@ -54,6 +67,7 @@ void fields(JsonFields& f, Failover& failover) {
   f.flag("primary_running", failover.primary_running);
   f.time("running_since", failover.running_since);
   f.number("ran_seconds", failover.ran_seconds);
+  f.object("network", failover.network);
 }
 
 void fields(JsonFields& f, Times& t) {
@@ -118,6 +132,10 @@ void fields(JsonFields& f, State& s) {
   f.text("directory", s.directory, 4096);
   f.text("primary_name", s.primary_name, kMostName);
   f.object("failover", s.failover);
+  std::optional<StoredNetwork> network;
+  if (!s.network.empty()) network = StoredNetwork{s.network};
+  f.object("network", network);
+  if (f.reading() && network) s.network = std::move(network->cards);
 }
 
 std::string encode_state(const State& state) {

@@ -25,6 +25,7 @@ constexpr Transition kTable[] = {
   ROW(any,          ResyncCall,      hypervisor_unknown,   same,         refuse_unavailable),
   ROW(any,          PointCall,       hypervisor_unknown,   same,         refuse_unavailable),
   ROW(any,          RemoveCall,      hypervisor_unknown,   same,         refuse_unavailable),
+  ROW(any,          NetworkCall,     hypervisor_unknown,   same,         refuse_unavailable),
   ROW(any,          CreateCall,      busy,                 same,         refuse_busy),
   ROW(any,          StartCall,       busy,                 same,         refuse_busy),
   ROW(any,          FailoverCall,    busy,                 same,         refuse_busy),
@@ -34,6 +35,7 @@ constexpr Transition kTable[] = {
   ROW(any,          ResyncCall,      busy,                 same,         refuse_busy),
   ROW(any,          PointCall,       busy,                 same,         refuse_busy),
   ROW(any,          RemoveCall,      busy,                 same,         refuse_busy),
+  ROW(any,          NetworkCall,     busy,                 same,         refuse_busy),
   ROW(none,         CreateCall,      always,               creating,     create),
   ROW(any,          CreateCall,      always,               same,         refuse_state),
   ROW(ready,        StartCall,       always,               idle,         start_first_copy),
@@ -76,6 +78,8 @@ constexpr Transition kTable[] = {
   ROW(any,          PointCall,       always,               same,         refuse_state),
   ROW(any,          StatisticsCall,  is_replicated,        same,         reset_statistics),
   ROW(any,          StatisticsCall,  always,               same,         refuse_state),
+  ROW(any,          NetworkCall,     is_replicated,        same,         set_network),
+  ROW(any,          NetworkCall,     always,               same,         refuse_state),
   ROW(any,          PowerCall,       power_is_so,          same,         refuse_power),
   ROW(any,          PowerCall,       start_is_held,        same,         refuse_held),
   ROW(any,          PowerCall,       always,               same,         change_power),
@@ -228,7 +232,17 @@ constexpr Transition kTable[] = {
   ROW(releasing,    Released,        ok,                   failed_over,  failover_done),
   ROW(releasing,    Released,        always,               releasing,    release_failed),
 
+  ROW(releasing,    HypervisorNews,  always,               releasing,    note_run),
   ROW(failed_over,  HypervisorNews,  always,               failed_over,  note_run),
+
+  // --- replica: its guest is given its network settings, once, when its agent answers ---
+  ROW(failed_over,  Started,         always,               failed_over,  give_network_again),
+  ROW(failed_over,  TimerDue,        network_is_due,       failed_over,  give_network),
+  ROW(failed_over,  NetworkGiven,    network_not_awaited,  failed_over,  nothing),
+  ROW(failed_over,  NetworkGiven,    network_ok,           failed_over,  network_given),
+  ROW(failed_over,  NetworkGiven,    guest_is_off,         failed_over,  network_waits),
+  ROW(failed_over,  NetworkGiven,    agent_is_silent,      failed_over,  ask_agent_again),
+  ROW(failed_over,  NetworkGiven,    always,               failed_over,  network_refused),
 
   // --- replica: the failover is taken back ---
   ROW(reverting,    Started,         always,               reverting,    revert_again),

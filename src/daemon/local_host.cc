@@ -290,6 +290,21 @@ providers::MethodResult LocalHost::create_point(const Uuid& vm, bool application
   });
 }
 
+providers::MethodResult LocalHost::set_network(const Uuid& vm, const std::vector<NicSettings>& settings) {
+  core::NetworkCall network;
+  network.facts = facts(vm);
+  network.cards = settings;
+  const auto cards = parts_.hypervisor.network_cards(vm);
+  if (!cards)
+    network.facts.hypervisor = cards.error();
+  else
+    for (const VmNic& card : *cards) network.known.push_back(card.mac);
+  return call(vm, [&](core::CallId id) -> core::Event {
+    network.call = id;
+    return network;
+  });
+}
+
 providers::MethodResult LocalHost::reset_statistics(const Uuid& vm) {
   return call(vm, [](core::CallId id) -> core::Event { return core::StatisticsCall{id}; });
 }

@@ -51,6 +51,10 @@ class LocalHost final : public providers::Host {
   providers::MethodResult revert_failover(const Uuid& vm) override;
   providers::MethodResult request_replication_state(const Uuid& vm, uint16_t requested) override;
   providers::MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) override;
+  Result<std::vector<VmNic>> network_cards(const Uuid& vm) override {
+    return parts_.hypervisor.network_cards(vm);
+  }
+  providers::MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) override;
   providers::MethodResult create_point(const Uuid& vm, bool application_consistent) override;
   providers::MethodResult reset_statistics(const Uuid& vm) override;
   providers::MethodResult request_power(const Uuid& vm, bool on) override;

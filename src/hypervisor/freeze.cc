@@ -2,12 +2,10 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "hypervisor/element.h"
+#include "hypervisor/agent.h"
 
 namespace understudy::hypervisor {
 namespace {
-
-constexpr std::string_view kAgent = "org.qemu.guest_agent.0";
 
 void bound_answers(virDomain* domain) {
   virDomainAgentSetResponseTimeout(domain, static_cast<int>(limits::kAgentAnswer.whole_seconds()), 0);
@@ -15,30 +13,6 @@ void bound_answers(virDomain* domain) {
 // Others who ask the agent wait as long as they did.
 void unbound_answers(virDomain* domain) {
   virDomainAgentSetResponseTimeout(domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
-}
-
-// What can be known without asking the agent.
-Status check_agent(const std::string& name, virDomain* domain, std::string_view live_xml) {
-  US_TRY(const Element document, parse_xml(live_xml));
-  const Element* channel = nullptr;
-  if (const Element* devices = document.child("devices")) {
-    for (const Element& e : devices->children)
-      if (e.name == "channel" && e.attribute_at("target", "name") == kAgent) channel = &e;
-  }
-  if (channel == nullptr) {
-    return fail(ErrorCode::not_supported, "VM " + name + " has no channel for a guest agent",
-                "virsh edit " + name + ": add <channel type='unix'><target type='virtio' name='" +
-                    std::string(kAgent) + "'/></channel>; install qemu-guest-agent in the guest");
-  }
-  if (channel->attribute_at("target", "state") == "disconnected") {
-    return fail(ErrorCode::not_available, "no guest agent runs in VM " + name,
-                "in the guest: install and start qemu-guest-agent");
-  }
-  int state = 0;
-  if (virDomainGetState(domain, &state, nullptr, 0) == 0 && state == VIR_DOMAIN_PAUSED)
-    return fail(ErrorCode::invalid_state, "VM " + name + " is paused, and so is its agent",
-                "virsh resume " + name);
-  return {};
 }
 
 // An agent that does not answer an idle question is not asked to freeze: what it has not been asked it cannot

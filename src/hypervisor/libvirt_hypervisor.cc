@@ -12,6 +12,7 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/element.h"
 #include "hypervisor/firmware.h"
+#include "hypervisor/guest_network.h"
 #include "hypervisor/qcow2_header.h"
 #include "hypervisor/replica_domain.h"
 
@@ -248,6 +249,20 @@ Status LibvirtHypervisor::stop(const Uuid& vm) {
   if (!is_active(domain.get()) || virDomainDestroy(domain.get()) == 0) return {};
   const Error error = libvirt_error("stopping VM " + name);
   return is_active(domain.get()) ? Status(fail(error)) : Status{};  // it may have stopped by itself
+}
+
+Result<std::vector<VmNic>> LibvirtHypervisor::network_cards(const Uuid& vm) {
+  US_TRY(const ConnectionRef connection, connection_->get());
+  US_TRY(const DomainRef domain, find_domain(connection.get(), vm));
+  US_TRY(const std::string xml, domain_xml(domain.get(), VIR_DOMAIN_XML_INACTIVE));
+  return read_network_cards(xml);
+}
+
+Status LibvirtHypervisor::give_network(const Uuid& vm, const std::vector<NicSettings>& cards,
+                                       const CancelToken& cancel) {
+  US_TRY(const ConnectionRef connection, connection_->get());
+  US_TRY(const DomainRef domain, find_domain(connection.get(), vm));
+  return hypervisor::give_network(domain.get(), cards, cancel);
 }
 
 Result<VmDefinition> LibvirtHypervisor::definition(const Uuid& vm) {

@@ -76,6 +76,9 @@ class LibvirtHypervisor final : public core::Hypervisor {
   Result<core::VmFacts> inspect(const Uuid& vm) override;
   Status start(const Uuid& vm) override;  // no error when it runs
   Status stop(const Uuid& vm) override;   // no error when it is off
+  Result<std::vector<VmNic>> network_cards(const Uuid& vm) override;
+  Status give_network(const Uuid& vm, const std::vector<NicSettings>& cards,
+                      const CancelToken& cancel) override;
 
   Result<VmDefinition> definition(const Uuid& vm) override;
   Result<std::vector<DiskGeometry>> replicable(const Uuid& vm,

@@ -108,7 +108,7 @@ void fields(JsonFields& f, Job& job) {
   f.choice("type", job.type,
            {modify_service_settings, create_relationship, remove_relationship, start_replication,
             change_state, initiate_failover, revert_failover, send_delta, receive_delta, resynchronize,
-            apply_log, stop_resync, send_initial, request_state_change, create_point});
+            apply_log, stop_resync, send_initial, request_state_change, create_point, give_network});
   f.choice("state", job.state,
            {JobState::new_, JobState::starting, JobState::running, JobState::completed, JobState::terminated,
             JobState::exception});

@@ -8,6 +8,7 @@
 #include "model/job.h"
 #include "model/json.h"
 #include "model/lineage.h"
+#include "model/network.h"
 #include "model/recovery_point.h"
 #include "model/settings.h"
 #include "model/vm_definition.h"
@@ -31,6 +32,7 @@ void fields(JsonFields& f, Job& job);
 void fields(JsonFields& f, ReplicationSettings& settings);
 void fields(JsonFields& f, ServiceSettings& settings);
 void fields(JsonFields& f, AuthorizationEntry& entry);
+void fields(JsonFields& f, NicSettings& settings);
 void fields(JsonFields& f, VmDisk& disk);
 void fields(JsonFields& f, VmNic& nic);
 void fields(JsonFields& f, VmController& controller);

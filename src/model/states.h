@@ -55,6 +55,7 @@ enum class JobType : uint16_t {
   send_initial = 116,
   request_state_change = 4,  // Msvm_ComputerSystem.RequestStateChange; real hosts number it so
   create_point = 32769,      // ours: Understudy_ReplicationService.CreateRecoveryPoint
+  give_network = 32770,      // ours: the network settings of a failed-over VM, to its guest (background)
 };
 
 }  // namespace understudy

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "model/disk.h"
+#include "model/network.h"
 
 namespace understudy {
 namespace {
@@ -18,7 +19,6 @@ constexpr size_t kMostPath = 1024;
 constexpr uint64_t kLeastMemoryKib = 1 << 10;
 constexpr uint64_t kMostMemoryKib = 16ULL << 30;  // 16 TiB
 constexpr uint32_t kMostVcpus = 1024;
-constexpr size_t kMostNics = 32;
 constexpr size_t kMostControllers = 256;
 constexpr size_t kMostDevices = 64;
 constexpr size_t kMostCpuFeatures = 256;
@@ -356,15 +356,7 @@ Status check_disks(const VmDefinition& d) {
 }
 
 Status check_nic(const VmNic& nic) {
-  const bool shape = nic.mac.size() == 17 && [&] {
-    for (size_t i = 0; i < nic.mac.size(); ++i) {
-      if (i % 3 == 2 ? nic.mac[i] != ':'
-                     : std::string_view("0123456789abcdef").find(nic.mac[i]) == std::string_view::npos)
-        return false;
-    }
-    return true;
-  }();
-  if (!shape) return bad("mac", nic.mac, "is no address in lower case");
+  if (!is_mac(nic.mac)) return bad("mac", nic.mac, "is no address in lower case");
   US_CHECK(one_of("nic model", nic.model, "virtio e1000e e1000 rtl8139"));
   US_CHECK(plain_text("network", nic.network, kMostName));
   US_CHECK(in_range("boot order", nic.boot_order, 0, kMostIndex));
@@ -406,7 +398,7 @@ Status check(const VmDefinition& d) {
   US_CHECK(check_processor(d));
   US_CHECK(check_platform(d));
   US_CHECK(check_disks(d));
-  US_CHECK(at_most("network cards", d.nics.size(), kMostNics));
+  US_CHECK(at_most("network cards", d.nics.size(), limits::kMostNics));
   for (const VmNic& nic : d.nics) US_CHECK(check_nic(nic));
   US_CHECK(at_most("controllers", d.controllers.size(), kMostControllers));
   for (const VmController& controller : d.controllers) US_CHECK(check_controller(controller));

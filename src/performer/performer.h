@@ -131,6 +131,7 @@ class Performer {
   void on(const State& state, const core::Revert& action);
   void on(const State& state, const core::Retire& action);
   void on(const State& state, const core::ChangePower& action);
+  void on(const State& state, const core::GiveNetwork& action);
 
   Result<std::unique_ptr<transfer::Peer>> connect(const State& state, const CancelToken& cancel);
   Result<transfer::Peer*> connected_peer(Runtime& runtime, const State& state);

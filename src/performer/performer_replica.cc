@@ -373,4 +373,18 @@ void Performer::on(const State& state, const core::Retire& action) {
       });
 }
 
+// The turn: when other settings are asked for meanwhile, the guest takes one after the other.
+void Performer::on(const State& state, const core::GiveNetwork& action) {
+  const RuntimePtr mine = runtime(state.vm);
+  run(
+      workers_, state.vm,
+      [this, mine, vm = state.vm, cards = state.network, action]() -> core::Event {
+        const Turn turn(*mine);
+        return core::NetworkGiven{action.id, ports_.hypervisor.give_network(vm, cards, stopping_)};
+      },
+      [id = action.id](const Error& error) -> core::Event {
+        return core::NetworkGiven{id, fail(error)};
+      });
+}
+
 }  // namespace understudy::performer

@@ -60,6 +60,10 @@ struct NoHypervisor : core::Hypervisor {
   Result<core::VmFacts> inspect(const Uuid&) override { return fail(none()); }
   Status start(const Uuid&) override { return {}; }
   Status stop(const Uuid&) override { return fail(none()); }
+  Result<std::vector<VmNic>> network_cards(const Uuid&) override { return fail(none()); }
+  Status give_network(const Uuid&, const std::vector<NicSettings>&, const CancelToken&) override {
+    return fail(none());
+  }
   Result<VmDefinition> definition(const Uuid&) override { return fail(none()); }
   Result<std::vector<DiskGeometry>> replicable(const Uuid&, const std::vector<std::string>&) override {
     return fail(none());

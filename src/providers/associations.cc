@@ -94,7 +94,7 @@ void affected_by_job(Host&, const VmView& view, Instances& out) {
   }
 }
 
-void settings_components(Host&, const VmView& view, Instances& out) {
+void settings_components(Host& host, const VmView& view, Instances& out) {
   const auto add = [&](const char* class_name, std::string id) {
     out.push_back(link("Msvm_VirtualSystemSettingDataComponent",
                        {"GroupComponent", settings_path(view.vm.id)},
@@ -104,6 +104,8 @@ void settings_components(Host&, const VmView& view, Instances& out) {
   if (view.vm.memory_kib > 0) add("Msvm_MemorySettingData", memory_id(view.vm.id));
   for (const DiskGeometry& disk : known_disks(view))
     add("Msvm_StorageAllocationSettingData", disk_id(view.vm.id, disk.target));
+  for (const VmNic& card : cards_of(host, view))
+    add("Msvm_SyntheticEthernetPortSettingData", card_id(view.vm.id, card.mac));
 }
 
 void hosted_system(Host& host, const VmView& view, Instances& out) {
@@ -114,6 +116,16 @@ void hosted_system(Host& host, const VmView& view, Instances& out) {
 void summary_of_system(Host&, const VmView& view, Instances& out) {
   out.push_back(link("Msvm_ComputerSystemSummaryInformation", {"Antecedent", vm_path(view.vm.id)},
                      {"Dependent", instance_path("Msvm_SummaryInformation", settings_id(view.vm.id))}));
+}
+
+void failover_components(Host& host, const VmView& view, Instances& out) {
+  for (const VmNic& card : cards_of(host, view)) {
+    const std::string id = card_id(view.vm.id, card.mac);
+    out.push_back(
+        link("Msvm_EthernetPortFailoverSettingDataComponent",
+             {"GroupComponent", instance_path("Msvm_SyntheticEthernetPortSettingData", id)},
+             {"PartComponent", instance_path("Msvm_FailoverNetworkAdapterSettingData", failover_id(id))}));
+  }
 }
 
 }  // namespace understudy::providers

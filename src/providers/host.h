@@ -49,6 +49,8 @@ class Host {
   // The VM that this job, or this listed recovery point, belongs to. What libvirt says is not needed.
   virtual std::optional<Uuid> vm_of_job(const Uuid& job) = 0;
   virtual std::optional<Uuid> vm_of_point(const Uuid& point) = 0;
+  // Of the VM's definition, in its order. not_found when the hypervisor does not know the VM.
+  virtual Result<std::vector<VmNic>> network_cards(const Uuid& vm) = 0;
 
   // The listener for replication runs as the settings say (Msvm_ReplicationService.OperationalStatus).
   virtual bool listening() const = 0;
@@ -77,6 +79,8 @@ class Host {
   virtual MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) = 0;  // none: now
   virtual MethodResult create_point(const Uuid& vm, bool application_consistent) = 0;
   virtual MethodResult reset_statistics(const Uuid& vm) = 0;
+  // Each is for another card of the VM; the settings of other cards stay.
+  virtual MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -18,6 +18,8 @@ cim::Value array_of(const std::vector<std::string>& texts);  // NULL when empty
 
 // The disks of a VM as far as they are known: the replicated ones, or those of its definition.
 std::vector<DiskGeometry> known_disks(const VmView& view);
+// None of a VM that the hypervisor does not know.
+std::vector<VmNic> cards_of(Host& host, const VmView& view);
 PointType failed_over_type(const core::State& state);  // none but after a failover
 // The point that the VM is failed over to; null when it is not, or when that point is listed no longer.
 const RecoveryPoint* applied_point(const VmView& view);
@@ -44,6 +46,8 @@ void disks(Host& host, const VmView& view, Instances& out);
 void processors(Host& host, const VmView& view, Instances& out);
 void memory(Host& host, const VmView& view, Instances& out);
 void summary(Host& host, const VmView& view, Instances& out);
+void network_cards(Host& host, const VmView& view, Instances& out);      // network_instances.cc
+void failover_networks(Host& host, const VmView& view, Instances& out);  // one for each card, set or not
 void relationship(Host& host, const VmView& view, Instances& out);
 void replication_settings(Host& host, const VmView& view, Instances& out);
 void jobs(Host& host, const VmView& view, Instances& out);
@@ -64,5 +68,6 @@ void affected_by_job(Host& host, const VmView& view, Instances& out);
 void settings_components(Host& host, const VmView& view, Instances& out);
 void hosted_system(Host& host, const VmView& view, Instances& out);
 void summary_of_system(Host& host, const VmView& view, Instances& out);
+void failover_components(Host& host, const VmView& view, Instances& out);
 
 }  // namespace understudy::providers

@@ -1,5 +1,7 @@
 #include "providers/paths.h"
 
+#include <cctype>
+
 namespace understudy::providers {
 namespace {
 constexpr std::string_view kPrefix = "Microsoft:";
@@ -53,6 +55,15 @@ std::string processor_id(const Uuid& vm) {
 }
 std::string memory_id(const Uuid& vm) {
   return settings_id(vm) + "\\4764334D-E001-4176-82EE-5594EC9B530E";
+}
+std::string card_id(const Uuid& vm, std::string_view mac) {
+  std::string digits;
+  for (const char c : mac)
+    if (c != ':') digits += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return settings_id(vm) + "\\" + digits;
+}
+std::string failover_id(std::string_view card_id) {
+  return std::string(card_id) + "\\Failover";
 }
 std::string service_settings_id(std::string_view host_name) {
   return under_host(host_name, "ReplicationService");

@@ -22,6 +22,8 @@ std::string relationship_id(const Uuid& vm);                   // Microsoft:GUID
 std::string disk_id(const Uuid& vm, std::string_view target);  // Microsoft:GUID\vda
 std::string processor_id(const Uuid& vm);                      // Microsoft:GUID\B637F346-...\0
 std::string memory_id(const Uuid& vm);                         // Microsoft:GUID\4764334D-...
+std::string card_id(const Uuid& vm, std::string_view mac);     // Microsoft:GUID\525400ABCDEF
+std::string failover_id(std::string_view card_id);             // with \Failover behind it
 std::string service_settings_id(std::string_view host_name);
 std::string authorization_id(std::string_view host_name, std::string_view primary);
 std::string provider_id(std::string_view host_name);

@@ -35,6 +35,8 @@ constexpr Entry kClasses[] = {
     {"Msvm_ProcessorSettingData", nullptr, processors},
     {"Msvm_MemorySettingData", nullptr, memory},
     {"Msvm_SummaryInformation", nullptr, summary},
+    {"Msvm_SyntheticEthernetPortSettingData", nullptr, network_cards},
+    {"Msvm_FailoverNetworkAdapterSettingData", nullptr, failover_networks},
     {"Understudy_ReplicationStatus", nullptr, status},
     {"Understudy_RecoveryPoint", nullptr, recovery_points},
     {"Understudy_ConcreteJobDetail", nullptr, job_details},
@@ -50,6 +52,7 @@ constexpr Entry kClasses[] = {
     {"Msvm_LastAppliedSnapshot", nullptr, last_applied_snapshot},
     {"Msvm_AffectedJobElement", nullptr, affected_by_job},
     {"Msvm_VirtualSystemSettingDataComponent", nullptr, settings_components},
+    {"Msvm_EthernetPortFailoverSettingDataComponent", nullptr, failover_components},
 };
 
 // Where objects with these keys belong: to one VM, to the host (known, and no VM), or it cannot be told.

@@ -99,6 +99,15 @@ class FakeHost : public Host {
   MethodResult create_point(const Uuid& vm, bool application_consistent) override {
     return called((application_consistent ? "consistent point of " : "point of ") + vm.lower());
   }
+  Result<std::vector<VmNic>> network_cards(const Uuid& vm) override {
+    if (libvirt_is_down) return fail(ErrorCode::not_available, "libvirt does not answer");
+    const auto found = cards.find(vm);
+    return found == cards.end() ? std::vector<VmNic>() : found->second;
+  }
+  MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) override {
+    network = settings;
+    return called("network of " + vm.lower());
+  }
   MethodResult reset_statistics(const Uuid& vm) override { return called("reset " + vm.lower()); }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
@@ -118,6 +127,8 @@ class FakeHost : public Host {
   std::vector<AuthorizationEntry> entries;
   std::vector<Bytes> installed;
   ReplicationSettings created;
+  std::map<Uuid, std::vector<VmNic>> cards;
+  std::vector<NicSettings> network;
   std::string last_call;
   std::vector<std::string> calls;
   std::map<std::string, Error> refused;  // a call, as last_call has it: only this one is refused

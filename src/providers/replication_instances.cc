@@ -27,7 +27,9 @@ std::string job_status(const Job& job) {
 }
 
 std::string job_kind(JobType type) {
-  if (type == JobType::create_point) return "Create Recovery Point";  // not in the documented list
+  // Not in the documented list.
+  if (type == JobType::create_point) return "Create Recovery Point";
+  if (type == JobType::give_network) return "Give Network Settings to Guest";
   return std::string(cim::value_name("Msvm_ConcreteJob", "JobType", static_cast<int64_t>(type)));
 }
 
@@ -266,6 +268,11 @@ void status(Host& host, const VmView& view, Instances& out) {
     if (failed_over_type(s) != PointType::none)
       i.set("FailoverRanSeconds", core::ran_seconds(*s.failover, host.now()))
           .set("FailoverBytes", view.failover_bytes);
+    if (failed_over_type(s) != PointType::none && !s.network.empty()) {
+      const auto& network = s.failover->network;
+      i.set("NetworkGiven", network && network->given);
+      if (network && network->error) i.set("NetworkError", network->error->text());
+    }
   }
   for (const Job& job : s.jobs)
     if (job.type == JobType::send_initial && !job.finished() && job.bytes_total > 0)

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/base64.h"
+#include "base/limits.h"
 #include "cim/embedded.h"
 #include "cim/schema.h"
 #include "providers/instances.h"
@@ -188,6 +189,38 @@ Result<cim::InvokeResult> reset_statistics(const Call& call) {
   return answer(call.host.reset_statistics(view.vm.id));
 }
 
+// NetworkSettings as text, before the VM is looked up.
+Result<std::vector<cim::Instance>> network_settings_argument(const Call& call) {
+  const auto* elements = call.parameters.get("NetworkSettings").array();
+  if (!elements || elements->empty())
+    return invalid("NetworkSettings is empty: give an element for each network card to set",
+                   "DHCPEnabled FALSE with empty IPAddresses takes the settings of a card back");
+  if (elements->size() > limits::kMostNics)
+    return invalid("NetworkSettings has more than " + std::to_string(limits::kMostNics) + " elements");
+  std::vector<cim::Instance> all;
+  for (const cim::Value::Scalar& element : *elements) {
+    const auto* text = std::get_if<std::string>(&element);
+    auto given = cim::parse_embedded(call.parse_xml, text ? *text : std::string(),
+                                     "Msvm_FailoverNetworkAdapterSettingData");
+    if (!given) return fail(given.error().context("NetworkSettings"));
+    all.push_back(std::move(*given));
+  }
+  return all;
+}
+
+Result<cim::InvokeResult> set_network(const Call& call) {
+  US_TRY(const std::vector<cim::Instance> given, network_settings_argument(call));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_TRY(const VmView view, view_of(call, vm));
+  auto cards = call.host.network_cards(vm);
+  if (!cards && cards.error().code() == ErrorCode::not_found)
+    return fail(ErrorCode::not_available, "VM '" + view.vm.name + "' is not defined on this host any more",
+                "understudy show " + view.vm.name);
+  if (!cards) return fail(cards.error());
+  US_TRY(const std::vector<NicSettings> settings, network_settings_from(given, view, *cards));
+  return answer(call.host.set_network(vm, settings));
+}
+
 Result<cim::InvokeResult> get_certificates(const Call& call) {
   std::vector<cim::Value::Scalar> encoded;
   for (const Bytes& der : call.host.certificates()) encoded.emplace_back(to_base64(der));
@@ -232,6 +265,7 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
       {"InitiateFailover", initiate_failover},
       {"RevertFailover", revert_failover},
       {"Resynchronize", resynchronize},
+      {"SetFailoverNetworkAdapterSettings", set_network},
       {"GetReplicationStatistics", get_statistics},
       {"GetReplicationStatisticsEx", get_statistics},
       {"ResetReplicationStatistics", reset_statistics},

@@ -24,5 +24,8 @@ Result<std::vector<std::string>> included_disks_from(const cim::Instance& given,
                                                      const cim::XmlParser& parse_xml);
 Result<ServiceSettings> service_settings_from(const cim::Instance& given, ServiceSettings settings);
 Result<AuthorizationEntry> authorization_entry_from(const cim::Instance& given, AuthorizationEntry entry);
+// Elements of NetworkSettings, each for another of the VM's cards. Whether it is replicated is not looked at.
+Result<std::vector<NicSettings>> network_settings_from(const std::vector<cim::Instance>& given,
+                                                       const VmView& view, const std::vector<VmNic>& cards);
 
 }  // namespace understudy::providers

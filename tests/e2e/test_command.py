@@ -8,8 +8,9 @@ import pytest
 from sites import BIN, IDLE, PASSWORD, PORT, ROOT, STORAGE, until
 
 VM = "shown"
-COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "watch", "failover", "revert", "point list", "point create",
-            "pause", "resume", "resync", "remove", "vm start", "vm stop", "job list", "job show", "job cancel", "certificate authority", "certificate host", "user add"]
+COMMANDS = ["server enable", "authorize", "enable", "start", "list", "show", "watch", "failover", "revert", "point list",
+            "point create", "network set", "network show", "pause", "resume", "resync", "remove", "vm start", "vm stop",
+            "job list", "job show", "job cancel", "certificate authority", "certificate host", "user add"]
 
 
 @pytest.fixture(scope="module")

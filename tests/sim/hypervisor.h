@@ -61,6 +61,10 @@ class SimHypervisor final : public core::Hypervisor {
   Result<core::VmFacts> inspect(const Uuid& vm) override;
   Status start(const Uuid& vm) override;
   Status stop(const Uuid& vm) override;
+  Result<std::vector<VmNic>> network_cards(const Uuid&) override { return vm.definition.nics; }
+  Status give_network(const Uuid&, const std::vector<NicSettings>&, const CancelToken&) override {
+    return {};  // nobody asks for it in the simulated world
+  }
   Result<VmDefinition> definition(const Uuid& vm) override;
   Result<std::vector<DiskGeometry>> replicable(const Uuid& vm,
                                                const std::vector<std::string>& disks) override;

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/disk.h"
+#include "model/network.h"
 #include "model/vm_definition.h"
 
 namespace understudy::core {
@@ -92,6 +93,13 @@ class Hypervisor {
   virtual Result<VmFacts> inspect(const Uuid& vm) = 0;
   virtual Status start(const Uuid& vm) = 0;
   virtual Status stop(const Uuid& vm) = 0;  // at once, as RequestStateChange(3) does
+  // In the order of the definition, also of a VM that cannot travel. MAC, model and network are known.
+  virtual Result<std::vector<VmNic>> network_cards(const Uuid& vm) = 0;
+  // The guest's agent gives these cards these settings, and finds them on the cards afterwards. Not repeated:
+  // invalid_state when the VM is off, not_available or timeout when no agent answers (it may yet), anything
+  // else when agent or guest refuse. Up to limits::kGuestNetwork for each card, or until it is cancelled.
+  virtual Status give_network(const Uuid& vm, const std::vector<NicSettings>& cards,
+                              const CancelToken& cancel) = 0;
 
   // --- a primary ---
   // The travelling part of the definition, or the refusal that names the device and the way out.
