@@ -21,6 +21,7 @@ Status unauthorize(Session& session, const Arguments& arguments);
 Status authorizations(Session& session, const Arguments& arguments);
 // replication_commands.cc
 Status enable(Session& session, const Arguments& arguments);
+Status set(Session& session, const Arguments& arguments);
 Status start(Session& session, const Arguments& arguments);
 Status connection_test(Session& session, const Arguments& arguments);
 // show_commands.cc

@@ -102,6 +102,36 @@ TEST_F(Commands, EnableSetsHistoryAndHealing) {
   EXPECT_EQ(host_.last_call, "");
 }
 
+TEST_F(Commands, SetChangesWhatIsNamed) {
+  host_.service.certificate_thumbprint = "ab";
+  host_.verdict.job.reset();
+  ReplicationSettings& has = host_.views[1].state.settings;
+  has.recovery_history = 3;
+  EXPECT_EQ(understudy(
+                {"set", "db", "--interval", "900", "--compression", "off", "--resync-window", "22:00-06:30"}),
+            0);
+  EXPECT_EQ(host_.created.replication_interval, 900U);
+  EXPECT_EQ(host_.created.recovery_history, 3U);
+  EXPECT_FALSE(host_.created.compression_enabled);
+  EXPECT_TRUE(host_.created.auto_resynchronize_enabled);
+  EXPECT_EQ(host_.created.auto_resynchronize_start, 22U * 3600);
+  EXPECT_EQ(host_.created.auto_resynchronize_end, 6U * 3600 + 1800);
+  EXPECT_THAT(out_.str(), HasSubstr("from the next cycle on"));
+  EXPECT_EQ(understudy({"set", "db", "--to", "hostb2:9443", "--history", "2", "--app-consistent", "2",
+                        "--no-auto-resync"}),
+            0);
+  EXPECT_EQ(host_.created.recovery_connection_point, "hostb2");
+  EXPECT_EQ(host_.created.recovery_server_port, 9443);
+  EXPECT_FALSE(host_.created.auto_resynchronize_enabled);
+  host_.last_call = "";
+  EXPECT_EQ(understudy({"set", "db"}), 2);
+  for (const char* window : {"22:00", "22-23", "24:00-01:00", "22:60-01:00", "-", "a1:00-02:00"})
+    EXPECT_EQ(understudy({"set", "db", "--resync-window", window}), 2) << window;
+  EXPECT_EQ(understudy({"set", "db", "--compression", "much"}), 2);
+  EXPECT_EQ(understudy({"set", "db", "--interval", "60"}), 2);
+  EXPECT_EQ(host_.last_call, "");
+}
+
 TEST_F(Commands, EnableRefusesWhatIsWrong) {
   EXPECT_EQ(understudy({"enable", "alone"}), 2);
   EXPECT_EQ(understudy({"enable", "alone", "--to", "hostb:x"}), 2);

@@ -107,7 +107,7 @@ std::string_view event_name(size_t index) {
       "PrepareAsk",    "QueryAsk",     "BeginAsk",       "FinishAsk",  "PreparedPeer",    "Inventoried",
       "SlotGranted",   "JobOpened",    "Sent",           "Settled",    "PreparedReplica", "StagingOpened",
       "Published",     "Merged",       "Stopped",        "FailedOver", "Released",        "Reverted",
-      "ReceiveFailed", "PowerChanged", "RemoveCall",     "Retired"};
+      "ReceiveFailed", "PowerChanged", "RemoveCall",     "Retired",    "ModifyCall"};
   return kNames.at(index);
 }
 

@@ -74,6 +74,12 @@ struct PointCall {
   CallFacts facts;
   bool consistent = false;
 };
+struct ModifyCall {
+  CallId call = 0;
+  CallFacts facts;
+  ReplicationSettings before;  // what the change was made of
+  ReplicationSettings settings;
+};
 struct StatisticsCall {  // they begin anew
   CallId call = 0;
 };
@@ -98,6 +104,7 @@ struct QueryAsk {
   std::string peer;
   Lineage newest;
   std::optional<Staging> staging;
+  std::optional<ReplicationSettings> settings = std::nullopt;  // of the primary now; durable in the manifest
 };
 struct BeginAsk {
   CallId call = 0;
@@ -196,7 +203,7 @@ using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartC
                            RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk,
                            BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent,
                            Settled, PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver,
-                           Released, Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired>;
+                           Released, Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired, ModifyCall>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

@@ -159,6 +159,10 @@ void refuse_prepare(Step& step) {
 
 void answer_query(Step& step) {
   const auto& ask = step.as<QueryAsk>();
+  if (ask.settings && takes_settings(step.state()) && *ask.settings != step.state().settings) {
+    step.state().settings = *ask.settings;
+    step.persist();
+  }
   Holdings holdings;
   holdings.mode = mode_of(step.state());
   holdings.state = published_state(step.state());

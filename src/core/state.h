@@ -117,6 +117,8 @@ struct State {
 uint64_t ran_seconds(const Failover& failover, Wall now);  // with what goes on now
 ReplicationMode mode_of(const State& state);
 ReplicationState published_state(const State& state);
+// A replica that receives: it takes the settings that its primary has.
+bool takes_settings(const State& state);
 // A job that makes other methods answer 32774; background jobs (105, 106, 108, 116) do not count.
 bool has_foreground_job(const State& state);
 const Job* find_job(const State& state, const Uuid& id);

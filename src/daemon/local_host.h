@@ -45,6 +45,8 @@ class LocalHost final : public providers::Host {
   std::vector<Bytes> certificates() override;
   Status test_connection(const std::string& host, uint16_t port) override;
   providers::MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override;
+  providers::MethodResult modify_relationship(const Uuid& vm, const ReplicationSettings& before,
+                                              const ReplicationSettings& settings) override;
   providers::MethodResult start_replication(const Uuid& vm) override;
   providers::MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override;
   providers::MethodResult remove_relationship(const Uuid& vm) override;
@@ -62,6 +64,7 @@ class LocalHost final : public providers::Host {
   std::vector<RecoveryPoint> points(const Uuid& vm) const;
   providers::MethodResult call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make);
   Status complete(ReplicationSettings& settings) const;
+  Status find_replica(const core::State& state, ReplicationSettings& settings) const;
   Parts parts_;
 };
 

@@ -16,7 +16,7 @@ class ReplicationService final : public transfer::PeerService {
   Status admit(const transfer::PeerIdentity& peer) override;
   Result<transfer::PrepareAnswer> prepare(const transfer::PeerIdentity& peer,
                                           const transfer::PrepareRequest& request) override;
-  Result<Holdings> query(const transfer::PeerIdentity& peer, const Uuid& vm) override;
+  Result<Holdings> query(const transfer::PeerIdentity& peer, const transfer::QueryRequest& request) override;
   Result<transfer::Begun> begin(const transfer::PeerIdentity& peer,
                                 const transfer::BeginRequest& request) override;
   Result<RecoveryPoint> finish(const transfer::PeerIdentity& peer,

@@ -179,7 +179,7 @@ void Performer::on(const State& state, const core::PreparePeer& action) {
 
 Result<Holdings> Performer::ask_replica(Runtime& mine, const State& state) {
   US_TRY(transfer::Peer * peer, connected_peer(mine, state));
-  auto held = peer->query(state.vm);
+  auto held = peer->query({state.vm, state.settings});
   if (!held) mine.peer.reset();
   return held;
 }

@@ -68,6 +68,9 @@ class Host {
   virtual Status test_connection(const std::string& host, uint16_t port) = 0;
 
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
+  // `before` is what `settings` was made of: a change meanwhile is in_use.
+  virtual MethodResult modify_relationship(const Uuid& vm, const ReplicationSettings& before,
+                                           const ReplicationSettings& settings) = 0;
   virtual MethodResult remove_relationship(const Uuid& vm) = 0;
   virtual MethodResult start_replication(const Uuid& vm) = 0;
   virtual MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) = 0;

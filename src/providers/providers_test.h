@@ -84,6 +84,11 @@ class FakeHost : public Host {
     created = settings;
     return called("create " + vm.lower());
   }
+  MethodResult modify_relationship(const Uuid& vm, const ReplicationSettings&,
+                                   const ReplicationSettings& settings) override {
+    created = settings;
+    return called("modify " + vm.lower());
+  }
   MethodResult start_replication(const Uuid& vm) override { return called("start " + vm.lower()); }
   MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override {
     return called("failover " + vm.lower() + (point ? " to " + point->lower() : " to the latest"));

@@ -143,6 +143,81 @@ TEST_F(Statistics, CertificatesAreBase64) {
             to_base64(host_.installed[0]));
 }
 
+class Settings : public ProvidersTest {
+ protected:
+  Settings() {
+    host_.verdict.job.reset();
+    host_.service.certificate_thumbprint = "AB12";
+  }
+  cim::Value vm(size_t index) {
+    return enumerate("Msvm_SystemReplicationRelationship").at(index).instance.get("Antecedent");
+  }
+  uint32_t modify(cim::Value settings, cim::Value target) {
+    cim::Instance in("INPUT");
+    in.set("ComputerSystem", std::move(target)).set("ReplicationSettingData", std::move(settings));
+    return call("ModifyReplicationSettings", in).return_value;
+  }
+  uint32_t with(const char* name, cim::Value value) {
+    return modify(
+        cim::format_embedded(cim::Instance("Msvm_ReplicationSettingData").set(name, std::move(value))),
+        primary_);
+  }
+  static cim::Value disks(std::initializer_list<const char*> targets) {
+    std::vector<cim::Value::Scalar> ids;
+    for (const char* target : targets) ids.emplace_back("Microsoft:" + kPrimary.upper() + "\\" + target);
+    return cim::Value(std::move(ids));
+  }
+
+  const cim::Value primary_ = vm(1);
+};
+
+TEST_F(Settings, KeepWhatIsNotGiven) {
+  host_.views[1].state.settings.recovery_history = 7;
+  EXPECT_EQ(with("ReplicationInterval", 900U), 0U);
+  EXPECT_EQ(host_.last_call, "modify " + kPrimary.lower());
+  EXPECT_EQ(host_.created.replication_interval, 900U);
+  EXPECT_EQ(host_.created.recovery_history, 7U);
+  EXPECT_EQ(host_.created.recovery_connection_point, "hostb.example");
+  EXPECT_EQ(with("CompressionEnabled", false), 0U);
+  EXPECT_FALSE(host_.created.compression_enabled);
+}
+
+// As Set-VMReplication does it: what was read is changed and sent back whole.
+TEST_F(Settings, AreSentBackAsTheyWereRead) {
+  host_.views[1].state.settings.recovery_host_system = "HOSTB";
+  host_.views[1].state.settings.primary_host_system = "hosta.example";
+  cim::Instance read = associated(vm_path(kPrimary), "Msvm_ReplicationSettingData");
+  read.set("RecoveryHistory", 4U);
+  EXPECT_EQ(modify(cim::format_embedded(read), primary_), 0U);
+  EXPECT_EQ(host_.created.recovery_history, 4U);
+}
+
+TEST_F(Settings, EveryRefusal) {
+  EXPECT_EQ(with("ReplicationInterval", 60U), 32773U);
+  EXPECT_EQ(with("RecoveryHistory", 25U), 32773U);
+  EXPECT_EQ(with("ApplicationConsistentSnapshotInterval", 1U), 32773U);  // no history keeps it
+  EXPECT_EQ(with("RecoveryConnectionPoint", "hosta.example"), 32773U);   // itself
+  EXPECT_EQ(with("AuthenticationType", 1U), 32773U);
+  EXPECT_EQ(with("InstanceID", relationship_id(kReplica)), 32773U);
+  EXPECT_EQ(with("RecoveryHostSystem", "hostz"), 32773U);
+  EXPECT_EQ(with("PrimaryHostSystem", "hostz"), 32773U);
+  EXPECT_EQ(with("ReplicationProvider", "Msvm_ReplicationProvider.Name=\"x\""), 32770U);
+  EXPECT_EQ(with("IncludedDisks", disks({"vda"})), 0U);
+  host_.last_call = "";
+  EXPECT_EQ(with("IncludedDisks", disks({"vda", "vdb"})), 32770U);
+  EXPECT_EQ(with("IncludedDisks", disks({"vdb"})), 32770U);
+  EXPECT_EQ(with("IncludedDisks", cim::Value(std::vector<cim::Value::Scalar>{})), 32773U);
+  EXPECT_EQ(modify(cim::format_embedded(cim::Instance("Msvm_ReplicationServiceSettingData")), primary_),
+            32776U);
+  EXPECT_EQ(host_.last_call, "");
+  host_.verdict.error = Error(ErrorCode::invalid_state, "because");
+  const std::string empty = cim::format_embedded(cim::Instance("Msvm_ReplicationSettingData"));
+  EXPECT_EQ(modify(empty, vm(2)), 32775U);
+  EXPECT_EQ(modify(empty, vm(0)), 32775U);
+  host_.views.clear();
+  EXPECT_EQ(modify(empty, primary_), 32773U);
+}
+
 class ConnectionTest : public ProvidersTest {
  protected:
   ConnectionTest() {
