@@ -44,6 +44,15 @@ constexpr Option kEnable[] = {
     {"certificate", "THUMBPRINT", "of this host's certificate; default: the one of the service settings"},
     {"start", "", "start the first copy at once"},
 };
+constexpr Option kSet[] = {
+    {"to", "HOST[:PORT]", "the same replica host under another name or port"},
+    {"interval", "SECONDS", "30, 300 or 900"},
+    {"history", "N", "hourly recovery points to keep beside the latest, 0 to 24"},
+    {"app-consistent", "HOURS", "hours between application-consistent points, 1 to 12, 0 = none"},
+    {"resync-window", "WINDOW", "after a break compare both sides by itself, at these hours: 22:00-06:30"},
+    {"no-auto-resync", "", "after a break wait for `understudy resync`"},
+    {"compression", "WORD", "on: compress what is sent where it pays; off"},
+};
 constexpr Option kFailover[] = {
     {"point", "ID", "the point with this id, or with an id that begins so; default: the latest"},
     {"at", "TIME", "the newest point that is not later than TIME"},
@@ -128,6 +137,11 @@ const Command kCommands[] = {
      "be compared after a break, that happens by itself at any time of the day, unless\n"
      "--no-auto-resync is given.",
      enable},
+    {"set", "VM", "Change how a VM is replicated", kSet,
+     "Run it on the host where the VM runs. What is not named stays as it is. It holds from the next\n"
+     "cycle on. With a smaller --history the oldest hourly points go with the next point. A window\n"
+     "of 00:00-00:00 is the whole day, in the local time of the host.",
+     set},
     {"start",
      "VM",
      "Start the first copy of a VM",
@@ -144,6 +158,13 @@ const Command kCommands[] = {
      "line), there is a line for each change: of state, health, newest recovery point, and every ten\n"
      "percent of a job. A daemon that is restarted meanwhile is waited for.",
      watch},
+    {"check",
+     "[VM]",
+     "Look whether a failover would work",
+     {},
+     "Of one VM, or of all that are replicated here. Run it on either host: the replica host needs\n"
+     "nobody else, the primary host asks the other one too. Exit code 7: warnings, 8: critical.",
+     check},
     {"failover", "[VM]", "Make the replica on this host startable", kFailover,
      "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
      "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"
@@ -333,7 +354,7 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
                     session.json && !session.printed, console);
   }
   console.out.flush();
-  return 0;
+  return session.verdict;
 }
 
 }  // namespace understudy::cli

@@ -21,6 +21,7 @@ Status unauthorize(Session& session, const Arguments& arguments);
 Status authorizations(Session& session, const Arguments& arguments);
 // replication_commands.cc
 Status enable(Session& session, const Arguments& arguments);
+Status set(Session& session, const Arguments& arguments);
 Status start(Session& session, const Arguments& arguments);
 Status connection_test(Session& session, const Arguments& arguments);
 // show_commands.cc
@@ -30,6 +31,8 @@ Status show(Session& session, const Arguments& arguments);
 Status watch(Session& session, const Arguments& arguments);
 // report_command.cc
 Status report(Session& session, const Arguments& arguments);
+// check_command.cc
+Status check(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);

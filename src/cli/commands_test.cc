@@ -102,6 +102,69 @@ TEST_F(Commands, EnableSetsHistoryAndHealing) {
   EXPECT_EQ(host_.last_call, "");
 }
 
+TEST_F(Commands, CheckSaysWhatWouldGoWrong) {
+  using enum ReplicationHealth;
+  host_.found = {{"hosta.example", {ok, "definition", "the definition of 'db' can travel", {}}},
+                 {"hostb.example", {ok, "host", "it finds nothing wrong", {}}}};
+  EXPECT_EQ(understudy({"check", "db"}), 0);
+  EXPECT_EQ(host_.last_call, "check " + kPrimary.lower());
+  EXPECT_THAT(out_.str(), HasSubstr("  ok        hosta.example: the definition of 'db' can travel\n"));
+  host_.found[1].finding = {warning, "space", "12 MiB are free", "free space there: df /srv", Wall{1}};
+  EXPECT_EQ(understudy({"check", "db"}), 7);
+  EXPECT_THAT(out_.str(),
+              HasSubstr("  warning   hostb.example: 12 MiB are free\n            next: free space"));
+  host_.found.push_back({"hostb.example", {critical, "location", "QEMU may not pass", "chmod o+x /srv"}});
+  EXPECT_EQ(understudy({"check", "--json"}), 8);  // all that are replicated
+  EXPECT_THAT(out_.str(), HasSubstr(R"("worst":"critical")"));
+  EXPECT_THAT(out_.str(), HasSubstr(R"("vm":"db")"));
+  EXPECT_THAT(out_.str(), HasSubstr(R"("vm":"web")"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr(R"("vm":"alone")")));
+  EXPECT_THAT(out_.str(), HasSubstr(R"("Cause":"QEMU may not pass")"));
+  host_.verdict.error = Error(ErrorCode::invalid_state, "the VM is not replicated on this host");
+  EXPECT_EQ(understudy({"check", "alone"}), 3);
+  EXPECT_EQ(understudy({"check", "db", "web"}), 2);
+  host_.views.clear();
+  EXPECT_EQ(understudy({"check"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("No VM is replicated on this host"));
+}
+
+TEST_F(Commands, ShowNamesEveryIssue) {
+  host_.views[1].issues.push_back({ReplicationHealth::warning, "the clocks differ", "", ago(5)});
+  EXPECT_EQ(understudy({"show", "db"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("  because     the first copy is not complete"));
+  EXPECT_THAT(out_.str(), HasSubstr("  also        the clocks differ"));
+}
+
+TEST_F(Commands, SetChangesWhatIsNamed) {
+  host_.service.certificate_thumbprint = "ab";
+  host_.verdict.job.reset();
+  ReplicationSettings& has = host_.views[1].state.settings;
+  has.recovery_history = 3;
+  EXPECT_EQ(understudy(
+                {"set", "db", "--interval", "900", "--compression", "off", "--resync-window", "22:00-06:30"}),
+            0);
+  EXPECT_EQ(host_.created.replication_interval, 900U);
+  EXPECT_EQ(host_.created.recovery_history, 3U);
+  EXPECT_FALSE(host_.created.compression_enabled);
+  EXPECT_TRUE(host_.created.auto_resynchronize_enabled);
+  EXPECT_EQ(host_.created.auto_resynchronize_start, 22U * 3600);
+  EXPECT_EQ(host_.created.auto_resynchronize_end, 6U * 3600 + 1800);
+  EXPECT_THAT(out_.str(), HasSubstr("from the next cycle on"));
+  EXPECT_EQ(understudy({"set", "db", "--to", "hostb2:9443", "--history", "2", "--app-consistent", "2",
+                        "--no-auto-resync"}),
+            0);
+  EXPECT_EQ(host_.created.recovery_connection_point, "hostb2");
+  EXPECT_EQ(host_.created.recovery_server_port, 9443);
+  EXPECT_FALSE(host_.created.auto_resynchronize_enabled);
+  host_.last_call = "";
+  EXPECT_EQ(understudy({"set", "db"}), 2);
+  for (const char* window : {"22:00", "22-23", "24:00-01:00", "22:60-01:00", "-", "a1:00-02:00"})
+    EXPECT_EQ(understudy({"set", "db", "--resync-window", window}), 2) << window;
+  EXPECT_EQ(understudy({"set", "db", "--compression", "much"}), 2);
+  EXPECT_EQ(understudy({"set", "db", "--interval", "60"}), 2);
+  EXPECT_EQ(host_.last_call, "");
+}
+
 TEST_F(Commands, EnableRefusesWhatIsWrong) {
   EXPECT_EQ(understudy({"enable", "alone"}), 2);
   EXPECT_EQ(understudy({"enable", "alone", "--to", "hostb:x"}), 2);

@@ -78,7 +78,72 @@ Status start_first_copy(Session& session, const cim::Instance& status) {
                        {kFirstCopy, "first_copy", "The first copy of '" + cell(status, "ElementName") + "'"});
 }
 
+// "18:30" as a time of day.
+Result<cim::DateTime> time_of_day(std::string_view text) {
+  const auto digit = [&](size_t at) { return text[at] - '0'; };
+  const bool form = text.size() == 5 && text[2] == ':' &&
+                    std::ranges::all_of(std::string{text[0], text[1], text[3], text[4]},
+                                        [](char c) { return c >= '0' && c <= '9'; });
+  const int hour = form ? digit(0) * 10 + digit(1) : 24;
+  const int minute = form ? digit(3) * 10 + digit(4) : 60;
+  if (hour > 23 || minute > 59)
+    return fail(ErrorCode::invalid_parameter, "'" + std::string(text) + "' is no time of day",
+                "--resync-window 18:30-06:00");
+  return cim::DateTime::length(Duration::seconds(hour * 3600 + minute * 60));
+}
+
+Result<cim::Instance> changes_from(const Arguments& arguments) {
+  cim::Instance s("Msvm_ReplicationSettingData");
+  if (arguments.has("to")) {
+    US_TRY(const HostAndPort to, parse_host(arguments.text("to")));
+    s.set("RecoveryConnectionPoint", to.host);
+    if (to.port != 0) s.set("RecoveryServerPortNumber", to.port);
+  }
+  struct Number {
+    const char* option;
+    const char* property;
+    uint64_t least, most;
+  };
+  for (const Number& n :
+       {Number{"interval", "ReplicationInterval", 30, 900}, Number{"history", "RecoveryHistory", 0, 24},
+        Number{"app-consistent", "ApplicationConsistentSnapshotInterval", 0, 12}}) {
+    if (!arguments.has(n.option)) continue;
+    US_TRY(const uint64_t value, arguments.number(n.option, n.least, n.most));
+    s.set(n.property, value);
+  }
+  if (arguments.has("resync-window")) {
+    const std::string window = arguments.text("resync-window");
+    const size_t dash = window.find('-');
+    US_TRY(const auto from, time_of_day(std::string_view(window).substr(0, dash)));
+    US_TRY(const auto to,
+           time_of_day(dash == std::string::npos ? "" : std::string_view(window).substr(dash + 1)));
+    s.set("AutoResynchronizeEnabled", true);
+    s.set("AutoResynchronizeIntervalStart", from).set("AutoResynchronizeIntervalEnd", to);
+  }
+  if (arguments.has("no-auto-resync")) s.set("AutoResynchronizeEnabled", false);
+  if (arguments.has("compression")) {
+    const std::string choice = arguments.text("compression");
+    if (choice != "on" && choice != "off")
+      return fail(ErrorCode::invalid_parameter, "--compression is '" + choice + "': on and off are possible");
+    s.set("CompressionEnabled", choice == "on");
+  }
+  return s;
+}
+
 }  // namespace
+
+Status set(Session& session, const Arguments& arguments) {
+  US_TRY(const cim::Instance settings, changes_from(arguments));
+  if (settings.properties().empty())
+    return fail(ErrorCode::invalid_parameter, "'understudy set' needs something to change",
+                "understudy set --help");
+  US_TRY(const cim::Instance status, find_vm(session.host(), arguments.argument(0)));
+  cim::Instance in("INPUT");
+  in.set("ComputerSystem", vm_path(status)).set("ReplicationSettingData", cim::format_embedded(settings));
+  return run_method(
+      session, service_path(), "ModifyReplicationSettings", in,
+      "The settings of '" + cell(status, "ElementName") + "' are changed, from the next cycle on.");
+}
 
 Status enable(Session& session, const Arguments& arguments) {
   if (!arguments.has("to"))

@@ -23,6 +23,7 @@ CallView call_of(const Event& event) {
   if (const auto* e = std::get_if<ResyncCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<PointCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<NetworkCall>(&event)) return {e->call, &e->facts};
+  if (const auto* e = std::get_if<ModifyCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<StatisticsCall>(&event)) return {e->call, nullptr};
   US_ASSERT(false);
   return {};
@@ -105,6 +106,11 @@ Refusal refusal_of(const State& s, const ResyncCall&) {
   return {"only a primary that needs it, or whose replication is paused, can be resynchronized",
           is_primary(s.phase) ? "understudy pause " + s.name + ", then understudy resync " + s.name
                               : "run it on the primary host"};
+}
+Refusal refusal_of(const State& s, const ModifyCall&) {
+  if (is_primary(s.phase)) return {"its settings cannot be changed while both sides are being compared", {}};
+  return {"the settings of replication are changed on the primary host",
+          is_replica(s.phase) ? "run it on the primary host " + s.primary_name : ""};
 }
 Refusal refusal_of(const State&, const StatisticsCall&) {
   return {"statistics are kept of a VM that is replicated", {}};
@@ -284,6 +290,35 @@ void begin_revert(Step& step) {
   revert_again(step);
 }
 
+bool can_modify(const Step& step) {
+  const State& s = step.state();
+  const bool comparing = s.resync && s.resync->running;
+  return mode_of(s) == ReplicationMode::primary && s.phase != Phase::ending && !s.ends && !comparing;
+}
+// Two changes at once: the second was made of settings that hold no longer.
+bool modified_meanwhile(const Step& step) {
+  return can_modify(step) && step.as<ModifyCall>().before != step.state().settings;
+}
+void refuse_modified(Step& step) {
+  refuse(step, Error(ErrorCode::in_use,
+                     vm_words(step.state()) + " is in use: its settings were changed at the same time",
+                     "look at them, and try again: understudy show " + step.state().name));
+}
+// A cycle that runs ends as it was begun. The replica hears of it with the next inventory.
+void modify(Step& step) {
+  const auto& call = step.as<ModifyCall>();
+  State& s = step.state();
+  s.settings = call.settings;
+  step.persist();
+  step.act(Reply{call.call, std::optional<Uuid>()});
+  if (s.phase == Phase::unsynced) return step.arm({});
+  if (s.phase != Phase::idle || s.suspended || s.cause) return;
+  const Monotonic started = step.run().cycle_started.value_or(step.now.monotonic);
+  const Monotonic next = started + Duration::seconds(s.settings.replication_interval);
+  step.run().next_cut = std::max(next, step.now.monotonic);
+  step.act(Arm{*step.run().next_cut});
+}
+
 bool is_replicated(const Step& step) {
   return mode_of(step.state()) != ReplicationMode::none;
 }
@@ -293,6 +328,24 @@ void reset_statistics(Step& step) {
   statistics.since = step.now.wall;
   step.persist();
   step.act(Reply{step.as<StatisticsCall>().call, std::optional<Uuid>()});
+}
+
+// What is found again is as old as it was; what is not found again is over.
+void note_checked(Step& step) {
+  const auto& checked = step.as<Checked>();
+  State& s = step.state();
+  std::vector<Finding> findings = checked.findings;
+  for (Finding& finding : findings) {
+    finding.since = step.now.wall;
+    for (const Finding& known : s.findings)
+      if (known.check == finding.check) finding.since = known.since;
+  }
+  s.findings = std::move(findings);
+  if (s.statistics.since < checked.window) {
+    s.statistics = {};
+    s.statistics.since = checked.window;
+    step.persist();
+  }
 }
 
 void power_changed(Step& step) {

@@ -25,6 +25,9 @@ Result<Phase> phase_from_name(std::string_view name) {
 bool is_primary(Phase phase) {
   return phase >= Phase::creating && phase <= Phase::ending;
 }
+bool takes_settings(const State& state) {
+  return state.phase == Phase::waiting || state.phase == Phase::standby;
+}
 bool is_replica(Phase phase) {
   return phase >= Phase::preparing;
 }

@@ -160,6 +160,10 @@ void refuse_prepare(Step& step) {
 
 void answer_query(Step& step) {
   const auto& ask = step.as<QueryAsk>();
+  if (ask.settings && takes_settings(step.state()) && *ask.settings != step.state().settings) {
+    step.state().settings = *ask.settings;
+    step.persist();
+  }
   Holdings holdings;
   holdings.mode = mode_of(step.state());
   holdings.state = published_state(step.state());
@@ -169,6 +173,7 @@ void answer_query(Step& step) {
     holdings.lineage.generation = std::max(holdings.lineage.generation, step.state().failover->generation);
   }
   holdings.staging = ask.staging;
+  holdings.host = HostState{step.now.wall, step.state().findings};
   step.act(QueryReply{ask.call, holdings});
 }
 

@@ -74,6 +74,13 @@ struct Times {
   Wall last_freeze;  // tried by the schedule, whatever came of it
 };
 
+// The other host of the relationship, as it was met last in this run of the daemon.
+struct Neighbour {
+  std::vector<Finding> findings;  // its own words
+  Duration ahead;                 // its clock; negative: behind
+  Wall skewed_since;              // never: the clocks agree
+};
+
 struct Statistics {
   Wall since;
   uint64_t successes = 0, failures = 0, network_failures = 0, misses = 0;
@@ -95,6 +102,9 @@ struct State {
   Times times;
   Statistics statistics;
   std::vector<Job> jobs;
+  std::vector<Finding>
+      findings;            // of this host, that are not good; looked for again after a start; not stored
+  Neighbour neighbour;     // not stored
   bool suspended = false;  // by an operator; nothing is sent, or nothing is taken
   // Given to the guest once after a failover to this host; cards that are not named keep what the guest has.
   std::vector<NicSettings> network;
@@ -128,6 +138,8 @@ struct State {
 uint64_t ran_seconds(const Failover& failover, Wall now);  // with what goes on now
 ReplicationMode mode_of(const State& state);
 ReplicationState published_state(const State& state);
+// A replica that receives: it takes the settings that its primary has.
+bool takes_settings(const State& state);
 // A job that makes other methods answer 32774; background jobs (105, 106, 108, 116, ours) do not count.
 bool has_foreground_job(const State& state);
 const Job* find_job(const State& state, const Uuid& id);

@@ -59,6 +59,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
   if (state) {
     view.state = std::move(*state);
     view.health = core::health_of(view.state, now());
+    view.issues = core::health_issues(view.state, now());
     view.primary = primary_seen(view.state);
   }
   view.state.vm = view.vm.id;
@@ -77,6 +78,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
       if ((*store)->failed_over()) view.failover_bytes = space_of_overlays(**store);
     } else {
       view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
+      view.issues.insert(view.issues.begin(), view.health);
     }
   }
   return view;
@@ -226,6 +228,44 @@ providers::MethodResult LocalHost::create_relationship(const Uuid& vm, const Rep
   return call(vm, [&](core::CallId id) -> core::Event {
     create.call = id;
     return create;
+  });
+}
+
+// The same replica under another address: it is asked whether it is one.
+Status LocalHost::find_replica(const core::State& state, ReplicationSettings& settings) const {
+  US_TRY(const auto peer,
+         parts_.connector.connect(settings.recovery_connection_point, settings.recovery_server_port,
+                                  kConnectionTest, CancelToken()));
+  US_TRY(const Holdings held, peer->query({state.vm}));
+  if (held.mode != ReplicationMode::replica || held.lineage.set != state.lineage.set)
+    return fail(ErrorCode::invalid_parameter,
+                settings.recovery_connection_point + " holds no replica of '" + state.name +
+                    "' that this host sends to",
+                "for a replica on another host: understudy remove " + state.name +
+                    ", then understudy enable " + state.name + " --to " + settings.recovery_connection_point);
+  settings.recovery_host_system = peer->hello().host;
+  return {};
+}
+
+providers::MethodResult LocalHost::modify_relationship(const Uuid& vm, const ReplicationSettings& before,
+                                                       const ReplicationSettings& given) {
+  core::ModifyCall modify;
+  modify.facts = facts(vm);
+  modify.before = before;
+  modify.settings = given;
+  const auto state = parts_.core.state(vm);
+  if (state && core::mode_of(*state) == ReplicationMode::primary) {
+    // The certificate may have been renewed since.
+    if (given.certificate_thumbprint == before.certificate_thumbprint)
+      modify.settings.certificate_thumbprint.clear();
+    US_CHECK(complete(modify.settings));
+    if (strcasecmp(given.recovery_connection_point.c_str(), before.recovery_connection_point.c_str()) != 0 ||
+        given.recovery_server_port != before.recovery_server_port)
+      US_CHECK(find_replica(*state, modify.settings));
+  }
+  return call(vm, [&](core::CallId id) -> core::Event {
+    modify.call = id;
+    return modify;
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "daemon/checker.h"
 #include "daemon/registry.h"
 #include "performer/core_loop.h"
 #include "providers/host.h"
@@ -24,6 +25,7 @@ class LocalHost final : public providers::Host {
     // Makes the replication listener run as these settings say; called before they are stored.
     std::function<Status(const ServiceSettings&)> apply_settings;
     std::function<bool()> listening;
+    Checker& checker;
   };
   explicit LocalHost(Parts parts) : parts_(std::move(parts)) {}
 
@@ -45,6 +47,8 @@ class LocalHost final : public providers::Host {
   std::vector<Bytes> certificates() override;
   Status test_connection(const std::string& host, uint16_t port) override;
   providers::MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) override;
+  providers::MethodResult modify_relationship(const Uuid& vm, const ReplicationSettings& before,
+                                              const ReplicationSettings& settings) override;
   providers::MethodResult start_replication(const Uuid& vm) override;
   providers::MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override;
   providers::MethodResult remove_relationship(const Uuid& vm) override;
@@ -57,6 +61,9 @@ class LocalHost final : public providers::Host {
   providers::MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) override;
   providers::MethodResult create_point(const Uuid& vm, bool application_consistent) override;
   providers::MethodResult reset_statistics(const Uuid& vm) override;
+  Result<std::vector<providers::HostFinding>> check(const Uuid& vm) override {
+    return parts_.checker.check(vm);
+  }
   providers::MethodResult request_power(const Uuid& vm, bool on) override;
 
  private:
@@ -66,6 +73,7 @@ class LocalHost final : public providers::Host {
   std::vector<RecoveryPoint> points(const Uuid& vm) const;
   providers::MethodResult call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make);
   Status complete(ReplicationSettings& settings) const;
+  Status find_replica(const core::State& state, ReplicationSettings& settings) const;
   Parts parts_;
 };
 

@@ -27,6 +27,16 @@ class ViewReader final : public transfer::BlockReader {
   store::PointView& view_;
 };
 
+// What the primary has changed is durable in the manifest before the engine takes it. When that fails the
+// next query tries again.
+bool stored(store::ReplicaStore& store, const ReplicationSettings& settings) {
+  const Status done = store.set_settings(encode(settings));
+  if (!done)
+    log_warning("store", "the primary's settings could not be stored",
+                {{"vm", store.identity().name}, {"error", done.error().text()}});
+  return done.has_value();
+}
+
 }  // namespace
 
 Status ReplicationService::admit(const transfer::PeerIdentity& peer) {
@@ -46,6 +56,12 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
                                                             const transfer::PrepareRequest& request) {
   US_TRY(const AuthorizationEntry entry, registry_.entry_for(all_names(peer)));
   US_CHECK(check(request.definition));
+  if (look_) {
+    const Finding storage = look_(entry.replica_storage_location);
+    if (storage.level == ReplicationHealth::critical)
+      return fail(ErrorCode::invalid_state, host_name_ + ": " + storage.cause,
+                  "on " + host_name_ + ": " + storage.next);
+  }
   const Uuid vm = request.definition.id;
   const auto make = [&](core::CallId call) -> core::Event {
     core::PrepareAsk ask;
@@ -66,16 +82,22 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
 }
 
 // A connection outlives cycles, and the entry that admitted it may be gone: each request is judged anew.
-Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer, const Uuid& vm) {
+Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer,
+                                           const transfer::QueryRequest& request) {
   US_CHECK(admit(peer));
+  const Uuid& vm = request.vm;
   core::QueryAsk ask;
   ask.peer = peer.common_name;
+  ask.host = request.host;
   if (const auto state = core_.state(vm);
       state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
     US_TRY(const auto store, core_.performer().replica_store(vm));
     US_CHECK(store->make_sure());
     ask.newest = store->newest();
     ask.staging = store->staging();
+    if (request.settings && core::takes_settings(*state) && state->primary_name == peer.common_name &&
+        stored(*store, *request.settings))
+      ask.settings = request.settings;
   }
   const auto make = [&](core::CallId call) -> core::Event {
     ask.call = call;
@@ -124,7 +146,7 @@ Status ReplicationService::remove(const transfer::PeerIdentity&, const Uuid&) {
 // Who may ask, and of what, is judged as a query is.
 Result<transfer::HashesAnswer> ReplicationService::hashes(const transfer::PeerIdentity& peer,
                                                           const transfer::HashesRequest& request) {
-  US_TRY(const Holdings held, query(peer, request.vm));
+  US_TRY(const Holdings held, query(peer, {request.vm}));
   if (held.mode != ReplicationMode::replica || held.lineage != request.newest)
     return fail(ErrorCode::invalid_state,
                 "the primary compares with sequence " + std::to_string(request.newest.sequence) + ", " +

@@ -86,7 +86,7 @@ Images blank() {
 
 Result<RecoveryPoint> replicate(uint16_t port, const Uuid& point) {
   US_TRY(const auto peer, connect(port));
-  US_CHECK(peer->query(kVm));
+  US_CHECK(peer->query({kVm}));
   FakeSource data = source();
   US_TRY(const Cursor from, peer->begin({kVm, kKey, 4096, kSize}));
   US_CHECK(peer->send(data, from, true, {}, {}));
@@ -306,7 +306,7 @@ TEST(Link, StopEndsATransferOnBothSides) {
   const auto from = (*peer)->begin({kVm, kKey, 4096, 256 * kMiB});
   ASSERT_TRUE(from);
   EXPECT_FALSE((*peer)->send(data, *from, false, {}, {}));
-  EXPECT_FALSE((*peer)->query(kVm));
+  EXPECT_FALSE((*peer)->query({kVm}));
 }
 
 TEST(Link, ATransferIsCancelled) {
@@ -353,7 +353,7 @@ TEST(Link, ListensAgainWhereItListenedBefore) {
   const auto peer = connect(port);
   ASSERT_TRUE(peer);
   server.reset();
-  EXPECT_FALSE((*peer)->query(kVm));
+  EXPECT_FALSE((*peer)->query({kVm}));
   server = listen(service, port);
   ASSERT_TRUE(server);
   EXPECT_TRUE(connect(port));

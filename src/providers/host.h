@@ -11,6 +11,7 @@
 #include "core/health.h"
 #include "core/ports/hypervisor.h"
 #include "core/state.h"
+#include "model/finding.h"
 
 namespace understudy::providers {
 
@@ -28,10 +29,17 @@ struct VmView {
   bool listed = true;
   core::State state;
   core::Health health;
+  std::vector<core::Health> issues;     // all that is wrong, the worst first
   core::PrimarySeen primary;            // on a replica
   std::vector<RecoveryPoint> points;    // oldest first
   std::vector<SetAsideView> set_aside;  // oldest first
   uint64_t failover_bytes = 0;          // what the overlays of a failover take up
+};
+
+// What a check found, and which host it is about.
+struct HostFinding {
+  std::string host;
+  Finding finding;
 };
 
 // A method that was accepted: done (no job), or the job's id (ReturnValue 4096).
@@ -70,6 +78,9 @@ class Host {
   virtual Status test_connection(const std::string& host, uint16_t port) = 0;
 
   virtual MethodResult create_relationship(const Uuid& vm, const ReplicationSettings& settings) = 0;
+  // `before` is what `settings` was made of: a change meanwhile is in_use.
+  virtual MethodResult modify_relationship(const Uuid& vm, const ReplicationSettings& before,
+                                           const ReplicationSettings& settings) = 0;
   virtual MethodResult remove_relationship(const Uuid& vm) = 0;
   virtual MethodResult start_replication(const Uuid& vm) = 0;
   virtual MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) = 0;
@@ -81,6 +92,8 @@ class Host {
   virtual MethodResult reset_statistics(const Uuid& vm) = 0;
   // Each is for another card of the VM; the settings of other cards stay.
   virtual MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) = 0;
+  // Would a failover work, as far as this host can tell? invalid_state when the VM is not replicated here.
+  virtual Result<std::vector<HostFinding>> check(const Uuid& vm) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -84,6 +84,11 @@ class FakeHost : public Host {
     created = settings;
     return called("create " + vm.lower());
   }
+  MethodResult modify_relationship(const Uuid& vm, const ReplicationSettings&,
+                                   const ReplicationSettings& settings) override {
+    created = settings;
+    return called("modify " + vm.lower());
+  }
   MethodResult start_replication(const Uuid& vm) override { return called("start " + vm.lower()); }
   MethodResult initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) override {
     return called("failover " + vm.lower() + (point ? " to " + point->lower() : " to the latest"));
@@ -109,6 +114,11 @@ class FakeHost : public Host {
     return called("network of " + vm.lower());
   }
   MethodResult reset_statistics(const Uuid& vm) override { return called("reset " + vm.lower()); }
+  Result<std::vector<HostFinding>> check(const Uuid& vm) override {
+    auto checked = called("check " + vm.lower());
+    if (!checked) return fail(checked.error());
+    return found;
+  }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
   }
@@ -129,6 +139,7 @@ class FakeHost : public Host {
   ReplicationSettings created;
   std::map<Uuid, std::vector<VmNic>> cards;
   std::vector<NicSettings> network;
+  std::vector<HostFinding> found;
   std::string last_call;
   std::vector<std::string> calls;
   std::map<std::string, Error> refused;  // a call, as last_call has it: only this one is refused
@@ -177,6 +188,7 @@ inline std::vector<VmView> three_vms() {
   primary.state.statistics.bytes = 12345;
   primary.state.warnings = {"network 'lan' is mapped to 'default'"};
   primary.health = {ReplicationHealth::warning, "the first copy is not complete", "wait", ago(60)};
+  primary.issues = {primary.health};
   Job copy{kJob, JobType::send_initial, JobState::running, "First copy of db", ago(60), {}, 300, 1200, {}};
   Job failed{kFailedJob, JobType::start_replication, JobState::exception, "Start", ago(90), ago(80), 0, 0,
              {}};

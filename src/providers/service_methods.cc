@@ -1,4 +1,5 @@
 // Msvm_ReplicationService, and what Understudy_ReplicationService adds to it.
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -77,6 +78,53 @@ Result<cim::InvokeResult> create_relationship(const Call& call) {
   US_TRY(const VmView view, view_of(call, vm));
   US_TRY(settings.included_disks, included_disks_from(given, view, call.parse_xml));
   return answer(call.host.create_relationship(vm, settings));
+}
+
+// What belongs to the relationship itself may be sent back as it was read, and not changed.
+Status check_unchanged(const Call& call, const cim::Instance& given, const VmView& view) {
+  Instances shown;
+  replication_settings(call.host, view, shown);
+  for (const char* name : {"InstanceID", "VirtualSystemIdentifier", "RecoveryHostSystem", "PrimaryHostSystem",
+                           "PrimaryConnectionPoint", "RootCertificateThumbPrint"}) {
+    const std::string wanted = given.get(name).text().value_or("");
+    const std::string has = shown.front().get(name).text().value_or("");
+    if (wanted.empty() || cim::same_name(wanted, has)) continue;
+    return invalid(
+        std::string(name) + " is '" + has + "' and cannot be changed to '" + wanted.substr(0, 128) + "'",
+        "leave it out, or send it as it was read");
+  }
+  return {};
+}
+
+Status check_disks(const Call& call, const cim::Instance& given, const VmView& view) {
+  VmView any = view;  // also a disk that is not replicated can be named
+  any.state.disks.clear();
+  any.state.definition.disks.clear();
+  US_TRY(const std::vector<std::string> wanted, included_disks_from(given, any, call.parse_xml));
+  const std::vector<DiskGeometry>& has = view.state.disks;
+  const bool same = wanted.size() == has.size() && std::ranges::all_of(has, [&](const DiskGeometry& disk) {
+                      return std::ranges::find(wanted, disk.target) != wanted.end();
+                    });
+  if (wanted.empty() || same) return {};
+  const std::string& name = view.vm.name;
+  return fail(
+      ErrorCode::not_supported, "IncludedDisks cannot be changed while VM '" + name + "' is replicated",
+      "understudy remove " + name + " on both hosts, then understudy enable " + name + " --disks LIST");
+}
+
+Result<cim::InvokeResult> modify_relationship(const Call& call) {
+  US_TRY(const cim::Instance given, embedded(call, "ReplicationSettingData"));
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_TRY(const VmView view, view_of(call, vm));
+  const ReplicationSettings& before = view.state.settings;
+  ReplicationSettings settings = before;
+  if (core::mode_of(view.state) == ReplicationMode::primary) {  // else the state is what is wrong
+    US_TRY(settings, replication_settings_from(given, before, call.host));
+    US_CHECK(check_provider(call, given));
+    US_CHECK(check_unchanged(call, given, view));
+    US_CHECK(check_disks(call, given, view));
+  }
+  return answer(call.host.modify_relationship(vm, before, settings));
 }
 
 // The StartTime of a method: none when it is now, which is what NULL and the past mean.
@@ -179,8 +227,20 @@ Result<cim::InvokeResult> get_statistics(const Call& call) {
   result.out.set("ReplicationStatistics",
                  array_of({cim::format_embedded(statistics_instance(call.host, view))}));
   std::vector<cim::Value::Scalar> issues;
-  if (const auto issue = health_issue(view)) issues.emplace_back(cim::format_embedded(*issue));
+  for (const cim::Instance& issue : health_issues(view)) issues.emplace_back(cim::format_embedded(issue));
   result.out.set("ReplicationHealthIssues", std::move(issues));
+  return result;
+}
+
+Result<cim::InvokeResult> check_replication(const Call& call) {
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_TRY(const VmView view, view_of(call, vm));
+  US_TRY(const std::vector<HostFinding> all, call.host.check(vm));
+  std::vector<cim::Value::Scalar> findings;
+  for (const HostFinding& found : all)
+    findings.emplace_back(cim::format_embedded(finding_instance(view, found)));
+  cim::InvokeResult result;
+  result.out.set("Findings", std::move(findings));
   return result;
 }
 
@@ -259,6 +319,7 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
       {"ModifyAuthorizationEntry", modify_authorization_entry},
       {"RemoveAuthorizationEntry", remove_authorization_entry},
       {"CreateReplicationRelationship", create_relationship},
+      {"ModifyReplicationSettings", modify_relationship},
       {"RemoveReplicationRelationship", remove_relationship},
       {"RemoveReplicationRelationshipEx", remove_relationship},
       {"StartReplication", start_replication},
@@ -281,9 +342,8 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
 
 Result<cim::InvokeResult> own_service_methods(const Call& call) {
   static const Table table = {
-      {"CreateRecoveryPoint", create_recovery_point},
-      {"RequestStateChange", daemon_is_its_own},
-      {"StartService", daemon_is_its_own},
+      {"CheckReplication", check_replication},   {"CreateRecoveryPoint", create_recovery_point},
+      {"RequestStateChange", daemon_is_its_own}, {"StartService", daemon_is_its_own},
       {"StopService", daemon_is_its_own},
   };
   return call_from(table, call);

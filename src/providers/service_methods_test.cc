@@ -76,11 +76,15 @@ TEST_F(Statistics, SayWhyTheHealthIsNotOk) {
 
   VmView& view = host_.views[1];
   view.state.cause = Error(ErrorCode::access_denied, "hostb.example does not take it", "authorize");
-  view.health = {ReplicationHealth::critical, "hostb.example does not take it", "authorize", ago(5)};
+  view.issues = {{ReplicationHealth::critical, "hostb.example does not take it", "authorize", ago(5)}};
   const cim::Instance critical =
       only_element(on_vm("GetReplicationStatistics", primary_), "ReplicationHealthIssues", "Msvm_Error");
   EXPECT_EQ(critical.get("PerceivedSeverity").number(), 4U);
   EXPECT_EQ(critical.get("MessageID").text(), "32769");
+
+  view.issues.push_back({ReplicationHealth::warning, "the clocks differ", "", ago(5)});
+  const auto two = on_vm("GetReplicationStatistics", primary_);
+  EXPECT_EQ(two.out.get("ReplicationHealthIssues").array()->size(), 2U);
 
   const auto fine = on_vm("GetReplicationStatistics", replica_);
   EXPECT_EQ(fine.return_value, 0U);
@@ -141,6 +145,119 @@ TEST_F(Statistics, CertificatesAreBase64) {
   ASSERT_EQ(two.out.get("EncodedCertificates").array()->size(), 2U);
   EXPECT_EQ(std::get<std::string>(two.out.get("EncodedCertificates").array()->front()),
             to_base64(host_.installed[0]));
+}
+
+TEST_F(Statistics, AndAllIssuesAreInTheStatus) {
+  host_.views[1].issues.push_back({ReplicationHealth::warning, "the clocks differ", "", ago(5)});
+  host_.views[1].state.neighbour.ahead = Duration::millis(-1500);
+  const auto found = query("SELECT * FROM Understudy_ReplicationStatus WHERE ElementName = 'db'");
+  ASSERT_EQ(found.size(), 1U);
+  const cim::Instance& status = found[0].instance;
+  ASSERT_EQ(status.get("IssueCauses").array()->size(), 2U);
+  EXPECT_EQ(std::get<std::string>(status.get("IssueCauses").array()->at(1)), "the clocks differ");
+  EXPECT_EQ(status.get("IssueHealth").array()->size(), 2U);
+  EXPECT_EQ(status.get("IssueNexts").array()->size(), 2U);
+  EXPECT_EQ(status.get("IssueSince").array()->size(), 2U);
+}
+
+TEST_F(Statistics, ACheckSaysWhatItFoundAndWhere) {
+  host_.found = {
+      {"hosta.example", {ReplicationHealth::ok, "definition", "it can travel", {}}},
+      {"hostb.example", {ReplicationHealth::critical, "location", "QEMU may not pass", "chmod", ago(9)}}};
+  const auto check = [&](cim::Value vm) {
+    return invoke(path("SELECT * FROM Understudy_ReplicationService"), "CheckReplication",
+                  cim::Instance("INPUT").set("ComputerSystem", std::move(vm)));
+  };
+  const auto result = check(primary_);
+  EXPECT_EQ(result.return_value, 0U);
+  EXPECT_EQ(host_.last_call, "check " + kPrimary.lower());
+  const auto* texts = result.out.get("Findings").array();
+  ASSERT_TRUE(texts && texts->size() == 2);
+  const auto second = cim::parse_embedded([](std::string_view text) { return wsman::parse_xml(text); },
+                                          std::get<std::string>(texts->back()), "Understudy_Finding");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->get("Host").text(), "hostb.example");
+  EXPECT_EQ(second->get("Health").number(), 3U);
+  EXPECT_EQ(second->get("Next").text(), "chmod");
+  EXPECT_FALSE(second->get("Since").null());
+  EXPECT_EQ(check(service_).return_value, 32773U);
+  host_.verdict.error = Error(ErrorCode::invalid_state, "it is not replicated");
+  EXPECT_EQ(check(alone_).return_value, 32775U);
+}
+
+class Settings : public ProvidersTest {
+ protected:
+  Settings() {
+    host_.verdict.job.reset();
+    host_.service.certificate_thumbprint = "AB12";
+  }
+  cim::Value vm(size_t index) {
+    return enumerate("Msvm_SystemReplicationRelationship").at(index).instance.get("Antecedent");
+  }
+  uint32_t modify(cim::Value settings, cim::Value target) {
+    cim::Instance in("INPUT");
+    in.set("ComputerSystem", std::move(target)).set("ReplicationSettingData", std::move(settings));
+    return call("ModifyReplicationSettings", in).return_value;
+  }
+  uint32_t with(const char* name, cim::Value value) {
+    return modify(
+        cim::format_embedded(cim::Instance("Msvm_ReplicationSettingData").set(name, std::move(value))),
+        primary_);
+  }
+  static cim::Value disks(std::initializer_list<const char*> targets) {
+    std::vector<cim::Value::Scalar> ids;
+    for (const char* target : targets) ids.emplace_back("Microsoft:" + kPrimary.upper() + "\\" + target);
+    return cim::Value(std::move(ids));
+  }
+
+  const cim::Value primary_ = vm(1);
+};
+
+TEST_F(Settings, KeepWhatIsNotGiven) {
+  host_.views[1].state.settings.recovery_history = 7;
+  EXPECT_EQ(with("ReplicationInterval", 900U), 0U);
+  EXPECT_EQ(host_.last_call, "modify " + kPrimary.lower());
+  EXPECT_EQ(host_.created.replication_interval, 900U);
+  EXPECT_EQ(host_.created.recovery_history, 7U);
+  EXPECT_EQ(host_.created.recovery_connection_point, "hostb.example");
+  EXPECT_EQ(with("CompressionEnabled", false), 0U);
+  EXPECT_FALSE(host_.created.compression_enabled);
+}
+
+// As Set-VMReplication does it: what was read is changed and sent back whole.
+TEST_F(Settings, AreSentBackAsTheyWereRead) {
+  host_.views[1].state.settings.recovery_host_system = "HOSTB";
+  host_.views[1].state.settings.primary_host_system = "hosta.example";
+  cim::Instance read = associated(vm_path(kPrimary), "Msvm_ReplicationSettingData");
+  read.set("RecoveryHistory", 4U);
+  EXPECT_EQ(modify(cim::format_embedded(read), primary_), 0U);
+  EXPECT_EQ(host_.created.recovery_history, 4U);
+}
+
+TEST_F(Settings, EveryRefusal) {
+  EXPECT_EQ(with("ReplicationInterval", 60U), 32773U);
+  EXPECT_EQ(with("RecoveryHistory", 25U), 32773U);
+  EXPECT_EQ(with("ApplicationConsistentSnapshotInterval", 1U), 32773U);  // no history keeps it
+  EXPECT_EQ(with("RecoveryConnectionPoint", "hosta.example"), 32773U);   // itself
+  EXPECT_EQ(with("AuthenticationType", 1U), 32773U);
+  EXPECT_EQ(with("InstanceID", relationship_id(kReplica)), 32773U);
+  EXPECT_EQ(with("RecoveryHostSystem", "hostz"), 32773U);
+  EXPECT_EQ(with("PrimaryHostSystem", "hostz"), 32773U);
+  EXPECT_EQ(with("ReplicationProvider", "Msvm_ReplicationProvider.Name=\"x\""), 32770U);
+  EXPECT_EQ(with("IncludedDisks", disks({"vda"})), 0U);
+  host_.last_call = "";
+  EXPECT_EQ(with("IncludedDisks", disks({"vda", "vdb"})), 32770U);
+  EXPECT_EQ(with("IncludedDisks", disks({"vdb"})), 32770U);
+  EXPECT_EQ(with("IncludedDisks", cim::Value(std::vector<cim::Value::Scalar>{})), 32773U);
+  EXPECT_EQ(modify(cim::format_embedded(cim::Instance("Msvm_ReplicationServiceSettingData")), primary_),
+            32776U);
+  EXPECT_EQ(host_.last_call, "");
+  host_.verdict.error = Error(ErrorCode::invalid_state, "because");
+  const std::string empty = cim::format_embedded(cim::Instance("Msvm_ReplicationSettingData"));
+  EXPECT_EQ(modify(empty, vm(2)), 32775U);
+  EXPECT_EQ(modify(empty, vm(0)), 32775U);
+  host_.views.clear();
+  EXPECT_EQ(modify(empty, primary_), 32773U);
 }
 
 class ConnectionTest : public ProvidersTest {

@@ -76,8 +76,6 @@ Replica::Replica(Files& files, Layout layout, Recovered found)
 
 void Replica::adopt(Recovered found) {
   held_ = std::move(found.loaded);
-  if (identities_.empty() || identities_.back() != held_.manifest.identity)
-    identities_.push_back(held_.manifest.identity);
   area_.restore(found.staging);
   show_staging();
 }
@@ -117,11 +115,6 @@ void Replica::show_staging() {
 }
 
 // --- what readers see ---
-
-const ReplicaIdentity& Replica::identity() const {
-  const Lock lock(mutex_);
-  return identities_.back();
-}
 
 Lineage Replica::newest() const {
   const Lock lock(mutex_);
@@ -361,6 +354,11 @@ Status Replica::replace_manifest(Manifest next, std::string_view before, std::st
   return fault_point(after);
 }
 
+std::string Replica::settings() const {
+  const Lock lock(mutex_);
+  return held_.manifest.identity.settings;
+}
+
 Status Replica::set_settings(const std::string& settings) {
   const Lock staging_lock(staging_mutex_);
   const Lock lock(mutex_);
@@ -372,9 +370,7 @@ Status Replica::set_settings(const std::string& settings) {
   if (!sound || sound->identity != next.identity)
     return fail(ErrorCode::invalid_parameter,
                 "settings that are not UTF-8 text of at most " + number(limits::kMostSettings) + " bytes");
-  US_CHECK(replace_manifest(next, "store.settings.before-manifest", "store.settings.after-manifest"));
-  identities_.push_back(next.identity);
-  return {};
+  return replace_manifest(next, "store.settings.before-manifest", "store.settings.after-manifest");
 }
 
 // The new manifest is written beside the old one before anything moves, so that a full disk changes nothing.

@@ -8,7 +8,6 @@
 
 #include <condition_variable>
 #include <functional>
-#include <list>
 #include <mutex>
 #include <set>
 
@@ -33,7 +32,7 @@ class Replica final : public ReplicaStore {
  public:
   Replica(Files& files, Layout layout, Recovered found);
 
-  const ReplicaIdentity& identity() const override;
+  const ReplicaIdentity& identity() const override { return identity_; }
   std::string directory() const override { return layout_.directory(); }
   Status make_sure() override;
   Lineage newest() const override;
@@ -53,6 +52,7 @@ class Replica final : public ReplicaStore {
   Result<std::vector<std::vector<std::string>>> chains(const Uuid& point) const override;
   Result<std::unique_ptr<PointView>> view(const Uuid& point) override;
   Result<Machine> machine(const Uuid& point) const override;
+  std::string settings() const override;
   Status set_settings(const std::string& settings) override;
   std::string active_path(uint32_t disk) const override;
   Status fail_over(const Uuid& point, uint64_t new_generation) override;
@@ -110,9 +110,8 @@ class Replica final : public ReplicaStore {
 
   mutable std::mutex mutex_;
   Loaded held_;
-  std::list<ReplicaIdentity> identities_;  // the last one holds; earlier ones may still be looked at
-  std::optional<Staging> staged_;          // of area_, for readers
-  bool unsure_ = false;  // a commit failed half-way: the disk is asked again before the next change
+  std::optional<Staging> staged_;  // of area_, for readers
+  bool unsure_ = false;            // a commit failed half-way: the disk is asked again before the next change
   bool destroyed_ = false;
   bool merging_ = false;
   size_t pauses_ = 0;  // who waits for merging_ to end, or keeps it from beginning

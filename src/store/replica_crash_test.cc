@@ -164,7 +164,7 @@ class Life {
     EXPECT_EQ(names->size(), 2u + 3u + 2u * (4u * 2u + 1u))
         << "manifest, incoming, three machines; of each disk four files with checksums and what is active: "
         << testing::PrintToString(*names);
-    EXPECT_EQ(store_->identity().settings, "the end");
+    EXPECT_EQ(store_->settings(), "the end");
   }
 
  private:

@@ -214,7 +214,7 @@ TEST_F(Points, TheManifestCarriesWhatAnOwnerNeeds) {
   EXPECT_EQ(store_->identity(), identity);
   const ReplicaIdentity& before = store_->identity();
   ASSERT_OK(store_->set_settings("frequency = 300"));
-  EXPECT_EQ(store_->identity().settings, "frequency = 300");
+  EXPECT_EQ(store_->settings(), "frequency = 300");
   EXPECT_EQ(before.settings, identity.settings) << "who looks at it is not disturbed";
   EXPECT_CODE(store_->set_settings(std::string(limits::kMostSettings + 1, 'x')),
               ErrorCode::invalid_parameter);
@@ -222,7 +222,7 @@ TEST_F(Points, TheManifestCarriesWhatAnOwnerNeeds) {
       << "it would not come back as it was";
   ASSERT_OK(publish(1, 0));
   ASSERT_OK(reopen());
-  EXPECT_EQ(store_->identity().settings, "frequency = 300");
+  EXPECT_EQ(store_->settings(), "frequency = 300");
   EXPECT_EQ(store_->identity().primary, "alpha.example");
   ASSERT_OK(store_->set_settings(std::string(limits::kMostSettings, '\x01')));
   ASSERT_OK(reopen());

@@ -70,8 +70,7 @@ class ReplicaStore {
   static Result<std::unique_ptr<ReplicaStore>> open(Files& files, const std::string& directory);
   virtual ~ReplicaStore() = default;
 
-  virtual const ReplicaIdentity& identity()
-      const = 0;  // stays valid, and as it was, for as long as the store
+  virtual const ReplicaIdentity& identity() const = 0;  // as long as the store lives, and as it was opened
   virtual std::string directory() const = 0;
   // After a change that broke off, asks the disk what became of it: what is said below may be old until then.
   virtual Status make_sure() = 0;
@@ -107,6 +106,7 @@ class ReplicaStore {
   // lives, the files of the point are kept. May outlive the store.
   virtual Result<std::unique_ptr<PointView>> view(const Uuid& point) = 0;
   virtual Result<Machine> machine(const Uuid& point) const = 0;
+  virtual std::string settings() const = 0;                      // identity() has them as of the opening
   virtual Status set_settings(const std::string& settings) = 0;  // durable when it returns
 
   // The path the replica's domain names for a disk. It is missing until a failover makes it: nothing else

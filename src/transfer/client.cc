@@ -88,8 +88,8 @@ Result<T> Client::call(std::string_view method, const R& request, Duration deadl
 Result<PrepareAnswer> Client::prepare(const PrepareRequest& request) {
   return call<PrepareAnswer>("prepare", request, limits::kLinkCall);
 }
-Result<Holdings> Client::query(const Uuid& vm) {
-  return call<Holdings>("query", VmRequest{vm}, limits::kLinkCall);
+Result<Holdings> Client::query(const QueryRequest& request) {
+  return call<Holdings>("query", request, limits::kLinkCall);
 }
 Result<RecoveryPoint> Client::finish(const FinishRequest& request) {
   if (request.nvram.size() > (request.definition ? limits::kMostNvram : 0))

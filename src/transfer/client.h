@@ -20,7 +20,7 @@ class Client final : public Peer {
 
   const Hello& hello() const override { return theirs_; }
   Result<PrepareAnswer> prepare(const PrepareRequest& request) override;
-  Result<Holdings> query(const Uuid& vm) override;
+  Result<Holdings> query(const QueryRequest& request) override;
   // Every begin that succeeds is followed by send(), also when there is nothing to send.
   Result<Cursor> begin(const BeginRequest& request) override;
   Result<SendSummary> send(Source& source, Cursor from, bool compress, const Progress& progress,

@@ -90,6 +90,11 @@ void fields(JsonFields& f, PrepareAnswer& answer) {
   f.text("recovery_host_system", answer.recovery_host_system, kMostName);
   f.texts("warnings", answer.warnings, kMostWarnings, kMostWarning);
 }
+void fields(JsonFields& f, QueryRequest& request) {
+  f.id("vm", request.vm);
+  f.object("settings", request.settings);
+  f.object("host", request.host);
+}
 void fields(JsonFields& f, BeginRequest& request) {
   f.id("vm", request.vm);
   f.object("key", request.key);

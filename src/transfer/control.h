@@ -10,11 +10,12 @@ namespace understudy::transfer {
 void fields(JsonFields& f, Hello& hello);
 void fields(JsonFields& f, PrepareRequest& request);
 void fields(JsonFields& f, PrepareAnswer& answer);
+void fields(JsonFields& f, QueryRequest& request);
 void fields(JsonFields& f, BeginRequest& request);
 void fields(JsonFields& f, FinishRequest& request);
 void fields(JsonFields& f, HashesRequest& request);
 void fields(JsonFields& f, HashesAnswer& answer);
-struct VmRequest {  // query, remove
+struct VmRequest {  // remove
   Uuid vm;
 };
 void fields(JsonFields& f, VmRequest& request);

@@ -93,7 +93,7 @@ HashesAnswer hashes_of_the_example() {
 }
 
 TEST(Frames, AreThoseOfTheSpecificationsExample) {
-  const std::string query = request_text(1, "query", to_json(VmRequest{kVm}));
+  const std::string query = request_text(1, "query", to_json(QueryRequest{kVm}));
   const std::map<std::string, Bytes> made = {
       {"REQUEST", encode_frame(FrameType::request, as_bytes(query))},
       {"ANSWER", encode_frame(FrameType::answer, as_bytes(answer_text(1, to_json(hashes_of_the_example()))))},

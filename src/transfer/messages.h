@@ -37,6 +37,12 @@ struct PrepareAnswer {
   std::string recovery_host_system;
   std::vector<std::string> warnings;  // what starts differently there: an unmapped network
 };
+struct QueryRequest {
+  Uuid vm;
+  // As the primary has them now; the replica takes them. None from a primary of before they travelled.
+  std::optional<ReplicationSettings> settings = std::nullopt;
+  std::optional<HostState> host = std::nullopt;
+};
 struct BeginRequest {
   Uuid vm;
   TransferKey key;

@@ -27,7 +27,7 @@ class Peer {
   virtual ~Peer() = default;
   virtual const Hello& hello() const = 0;  // of the other side
   virtual Result<PrepareAnswer> prepare(const PrepareRequest& request) = 0;
-  virtual Result<Holdings> query(const Uuid& vm) = 0;
+  virtual Result<Holdings> query(const QueryRequest& request) = 0;
   virtual Result<Cursor> begin(const BeginRequest& request) = 0;
   // Sends what the source yields from `from` on, compressed where it pays, and returns when the replica has
   // made all of it durable. Cursor acknowledgements arrive meanwhile and bound what is in flight.
@@ -77,7 +77,7 @@ class PeerService {
   // Before anything but the handshake is read: does any authorization entry admit this peer?
   virtual Status admit(const PeerIdentity& peer) = 0;
   virtual Result<PrepareAnswer> prepare(const PeerIdentity& peer, const PrepareRequest& request) = 0;
-  virtual Result<Holdings> query(const PeerIdentity& peer, const Uuid& vm) = 0;
+  virtual Result<Holdings> query(const PeerIdentity& peer, const QueryRequest& request) = 0;
   virtual Result<Begun> begin(const PeerIdentity& peer, const BeginRequest& request) = 0;
   virtual Result<RecoveryPoint> finish(const PeerIdentity& peer, const FinishRequest& request) = 0;
   virtual Status remove(const PeerIdentity& peer, const Uuid& vm) = 0;

@@ -89,8 +89,8 @@ Result<T> params(const Request& request) {
 Result<JsonObject> Session::perform(const Request& request) {
   if (request.method == "begin") return begin(request);
   if (request.method == "query") {
-    US_TRY(const VmRequest asked, params<VmRequest>(request));
-    US_TRY(const Holdings holdings, service_.query(peer_, asked.vm));
+    US_TRY(const QueryRequest asked, params<QueryRequest>(request));
+    US_TRY(const Holdings holdings, service_.query(peer_, asked));
     return to_json(holdings);
   }
   if (request.method == "prepare") {

@@ -64,16 +64,21 @@ TEST(Session, HoldsAWholeConversation) {
   const auto prepared = peer.prepare(prepare);
   ASSERT_TRUE(prepared) << prepared.error().text();
   EXPECT_EQ(prepared->warnings, (std::vector<std::string>{"network 'lan' is not mapped"}));
-  EXPECT_EQ(peer.query(kVm)->mode, ReplicationMode::replica);
+  EXPECT_EQ(peer.query({kVm})->mode, ReplicationMode::replica);
+  EXPECT_FALSE(service.asked);
+  ReplicationSettings settings;
+  settings.recovery_history = 5;
+  EXPECT_TRUE(peer.query({kVm, settings}));
+  EXPECT_EQ(service.asked, settings);
   // A refusal is an answer: the conversation goes on.
-  const auto refused = peer.query(Uuid());
+  const auto refused = peer.query({Uuid()});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error(), Error(ErrorCode::not_found, "no such VM", "look again"));
   for (int round = 0; round < 2; ++round) {
     const auto from = peer.begin(begin_request());
     ASSERT_TRUE(from) << from.error().text();
     EXPECT_EQ(*from, (round == 0 ? Cursor{} : Cursor{0, 12288}));
-    EXPECT_EQ(peer.query(kVm).error().code(), ErrorCode::invalid_state);
+    EXPECT_EQ(peer.query({kVm}).error().code(), ErrorCode::invalid_state);
     FakeSource source({{0, random_bytes(65536, 5)}}, {{0, 4096, 8192, false}});
     const auto summary = peer.send(source, *from, true, {}, {});
     ASSERT_TRUE(summary) << summary.error().text();
@@ -239,10 +244,10 @@ TEST(Client, ClosesOnAnAnswerItDoesNotUnderstand) {
     ASSERT_TRUE(far->write(answer, kLong));
     auto client = Client::greet(std::move(near), test_hello("primary"), kLong, nullptr);
     ASSERT_TRUE(client) << client.error().text();
-    const auto holdings = (*client)->query(kVm);
+    const auto holdings = (*client)->query({kVm});
     ASSERT_FALSE(holdings);
     EXPECT_EQ(holdings.error().code(), ErrorCode::protocol) << holdings.error().text();
-    const auto again = (*client)->query(kVm);
+    const auto again = (*client)->query({kVm});
     ASSERT_FALSE(again);
     EXPECT_EQ(again.error().code(), ErrorCode::not_available);
     EXPECT_NE(again.error().message().find("was closed"), std::string::npos);
@@ -270,7 +275,7 @@ TEST(Client, ClosesOnHashesThatDoNotFit) {
     const auto hashes = (*client)->hashes({kVm, {kVm, 1, 7}, 0, 0, 65536, 4096, Bytes(192)});
     ASSERT_FALSE(hashes) << result.substr(0, 100);
     EXPECT_EQ(hashes.error().code(), ErrorCode::protocol) << hashes.error().text();
-    EXPECT_EQ((*client)->query(kVm).error().code(), ErrorCode::not_available);
+    EXPECT_EQ((*client)->query({kVm}).error().code(), ErrorCode::not_available);
   }
 }
 

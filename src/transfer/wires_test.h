@@ -237,8 +237,9 @@ class FakeService final : public PeerService {
     if (request.disks.empty()) return fail(ErrorCode::invalid_parameter, "no disks");
     return PrepareAnswer{"replica.example", {"network 'lan' is not mapped"}};
   }
-  Result<Holdings> query(const PeerIdentity&, const Uuid& vm) override {
-    if (vm.nil()) return fail(ErrorCode::not_found, "no such VM", "look again");
+  Result<Holdings> query(const PeerIdentity&, const QueryRequest& request) override {
+    if (request.vm.nil()) return fail(ErrorCode::not_found, "no such VM", "look again");
+    asked = request.settings;
     Holdings holdings;
     holdings.mode = ReplicationMode::replica;
     return holdings;
@@ -264,6 +265,7 @@ class FakeService final : public PeerService {
 
   std::mutex mutex;
   std::vector<PeerIdentity> admitted;
+  std::optional<ReplicationSettings> asked;
   bool admits = true;
   std::atomic<int> begun = 0;
   std::shared_ptr<FakeSink> sink;

@@ -80,6 +80,19 @@ void Operations::make_point() {
     return core::PointCall{call, facts(host), world_.random.one_in(2)};
   });
 }
+// Never more history than the world's own, which the oracle goes by.
+void Operations::change_settings() {
+  Host& host = world_.primary();
+  host.call([&](core::CallId call) -> core::Event {
+    core::ModifyCall modify{call, facts(host), host.engine().settings, host.engine().settings};
+    constexpr uint32_t kIntervals[] = {30, 300, 900};
+    modify.settings.replication_interval = kIntervals[world_.random.below(3)];
+    modify.settings.recovery_history =
+        static_cast<uint32_t>(world_.random.below(world_.settings.recovery_history + 1ULL));
+    modify.settings.auto_resynchronize_enabled = world_.random.one_in(2);
+    return modify;
+  });
+}
 void Operations::power(Host& host, bool on) {
   host.call([&](core::CallId call) -> core::Event { return core::PowerCall{call, facts(host), on}; });
 }
@@ -115,10 +128,12 @@ void Operations::act() {
   const core::State& primary = world_.primary().engine();
   if (primary.phase == core::Phase::sending && random.one_in(3))
     return ask_state(world_.primary(), primary.resync && random.one_in(2) ? kCancelResync : kPause);
-  switch (random.below(18)) {
+  switch (random.below(19)) {
     case 0:
     case 16:
       return fail_over();
+    case 18:
+      return change_settings();
     case 17:
       if (world_.leaving()) return remove(any);
       return random.one_in(2) ? create() : start_copy();

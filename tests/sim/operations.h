@@ -27,6 +27,7 @@ class Operations {
   void ask_state(Host& host, uint16_t requested);  // 3 resume, 7 pause, 9 cancel the resync
   void resync(bool later);
   void make_point();
+  void change_settings();
   void power(Host& host, bool on);
   void remove(Host& host);
 
