@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "daemon/registry.h"
+#include "daemon/vm_finder.h"
 #include "performer/core_loop.h"
 #include "providers/host.h"
 
@@ -25,7 +26,7 @@ class LocalHost final : public providers::Host {
     std::function<Status(const ServiceSettings&)> apply_settings;
     std::function<bool()> listening;
   };
-  explicit LocalHost(Parts parts) : parts_(std::move(parts)) {}
+  explicit LocalHost(Parts parts);
 
   std::string name() const override { return parts_.name; }
   std::string product_version() const override { return UNDERSTUDY_VERSION; }
@@ -57,6 +58,7 @@ class LocalHost final : public providers::Host {
   providers::MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) override;
   providers::MethodResult create_point(const Uuid& vm, bool application_consistent) override;
   providers::MethodResult reset_statistics(const Uuid& vm) override;
+  providers::MethodResult cancel_job(const Uuid& vm, const Uuid& job) override;
   providers::MethodResult request_power(const Uuid& vm, bool on) override;
 
  private:
@@ -66,7 +68,10 @@ class LocalHost final : public providers::Host {
   std::vector<RecoveryPoint> points(const Uuid& vm) const;
   providers::MethodResult call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make);
   Status complete(ReplicationSettings& settings) const;
+  core::CallFacts facts_of_replica(const Uuid& vm) const;
+  std::optional<Error> unusable_files(const Uuid& vm, const std::optional<Uuid>& point) const;
   Parts parts_;
+  mutable VmFinder finder_;
 };
 
 }  // namespace understudy::daemon

@@ -109,6 +109,9 @@ class FakeHost : public Host {
     return called("network of " + vm.lower());
   }
   MethodResult reset_statistics(const Uuid& vm) override { return called("reset " + vm.lower()); }
+  MethodResult cancel_job(const Uuid& vm, const Uuid& job) override {
+    return called("cancel " + job.lower() + " of " + vm.lower());
+  }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
   }
