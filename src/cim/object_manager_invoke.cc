@@ -53,11 +53,40 @@ Outcome<Instance> typed_parameters(const MethodDecl& method, const Instance& giv
   return result;
 }
 
+// The method's return value has the numbers of errors.def.
+bool returns_errors(const InvokeRequest& request) {
+  const ClassDecl* decl = find_class(request.path.class_name);
+  const MethodDecl* method = decl ? decl->method(request.method) : nullptr;
+  return method != nullptr && method->values.empty();
+}
+
+// A method that fails is not a fault: the client reads the ReturnValue, the operator the log.
+Response answered(const Context& context, std::string_view class_name, std::string_view method,
+                  Result<InvokeResult> result) {
+  InvokeResult answer;
+  if (result) {
+    answer = std::move(*result);
+  } else {
+    answer.return_value = error_info(result.error().code()).cim_return;
+    answer.error = result.error();
+  }
+  log_info("cim", "method called",
+           {{"class", class_name},
+            {"method", method},
+            {"caller", context.caller.name},
+            {"from", context.caller.from},
+            {"return", answer.return_value},
+            {"error", result ? std::string() : result.error().text()}});
+  return Response{{}, std::move(answer)};
+}
+
 }  // namespace
 
 Outcome<Response> ObjectManager::serve(const Context& context, const InvokeRequest& request) const {
-  if (auto allowed = allow(context, Right::execute, request.path.class_name, request.method); !allowed)
-    return pass_on(std::move(allowed.error()));
+  if (auto allowed = allow(context, Right::execute, request.path.class_name, request.method); !allowed) {
+    if (!returns_errors(request)) return pass_on(std::move(allowed.error()));
+    return answered(context, request.path.class_name, request.method, fail(std::move(allowed.error().error)));
+  }
   const ClassDecl* named = find_class(request.path.class_name);
   if (!named) return unknown_class_fault(request.path.class_name);
   if (!named->method(request.method))
@@ -71,22 +100,7 @@ Outcome<Response> ObjectManager::serve(const Context& context, const InvokeReque
   const auto provider = providers_.find(target.path.class_name);
   US_ASSERT(provider != providers_.end());  // a provider gives instances of its own class
   auto result = provider->second->invoke(context, target.path, target.instance, method.name, parameters);
-  // A method that fails is not a fault: the client reads the ReturnValue, the operator the log.
-  InvokeResult answer;
-  if (result) {
-    answer = std::move(*result);
-  } else {
-    answer.return_value = error_info(result.error().code()).cim_return;
-    answer.error = result.error();
-  }
-  log_info("cim", "method called",
-           {{"class", target.path.class_name},
-            {"method", method.name},
-            {"caller", context.caller.name},
-            {"from", context.caller.from},
-            {"return", answer.return_value},
-            {"error", result ? std::string() : result.error().text()}});
-  return Response{{}, std::move(answer)};
+  return answered(context, target.path.class_name, method.name, std::move(result));
 }
 
 }  // namespace understudy::cim

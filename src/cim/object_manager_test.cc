@@ -195,6 +195,10 @@ TEST_F(ObjectManagerTest, RightsComeBeforeEverything) {
   EXPECT_EQ(fault_code(GetRequest{{"Nothing", {}}}, nobody), "w:AccessDenied");
   EXPECT_EQ(fault_code(wql_request("broken"), nobody), "w:AccessDenied");
   EXPECT_EQ(fault_code(call("StartService"), kReader), "w:AccessDenied");
+  const auto refused = manager.handle(kReader, call("InitiateFailover"));  // its own numbers have one for it
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->invoked->return_value, 32769U);
+  EXPECT_EQ(refused->invoked->error->code(), ErrorCode::access_denied);
   EXPECT_EQ(fault(call("NoSuch"), kReader).error.code(), ErrorCode::access_denied);
 }
 

@@ -294,9 +294,9 @@ TEST_F(Commands, JobsAreListedAndShown) {
 }
 
 TEST_F(Commands, AJobThatCannotBeCancelledSaysWhatCanBeDone) {
+  host_.verdict.error = Error(ErrorCode::not_supported, "the job cannot be cancelled");
   EXPECT_EQ(understudy({"job", "cancel", kJob.lower()}), 3);
-  EXPECT_THAT(err_.str(), HasSubstr("'First copy of db': job " + kJob.upper() +
-                                    " cannot be cancelled\n"
+  EXPECT_THAT(err_.str(), HasSubstr("'First copy of db': the job cannot be cancelled\n"
                                     "  next: understudy pause db\n"));
   job(kJob).type = JobType::resynchronize;
   EXPECT_EQ(understudy({"job", "cancel", kJob.lower()}), 3);
@@ -304,6 +304,10 @@ TEST_F(Commands, AJobThatCannotBeCancelledSaysWhatCanBeDone) {
   EXPECT_EQ(understudy({"job", "cancel", kFailedJob.lower()}), 3);
   EXPECT_THAT(err_.str(), HasSubstr("next: understudy job show " + kFailedJob.lower()));
   EXPECT_EQ(understudy({"job", "cancel", "dddd"}), 4);
+  host_.verdict = {};
+  EXPECT_EQ(understudy({"job", "cancel", kJob.lower()}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("'First copy of db' is cancelled.\n"));
+  EXPECT_EQ(host_.last_call, "cancel " + kJob.lower() + " of " + kPrimary.lower());
 }
 
 TEST_F(Commands, TurningOffStatesTheLossAndAsks) {

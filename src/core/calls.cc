@@ -25,6 +25,7 @@ CallView call_of(const Event& event) {
   if (const auto* e = std::get_if<NetworkCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<ModifyCall>(&event)) return {e->call, &e->facts};
   if (const auto* e = std::get_if<StatisticsCall>(&event)) return {e->call, nullptr};
+  if (const auto* e = std::get_if<CancelCall>(&event)) return {e->call, nullptr};
   US_ASSERT(false);
   return {};
 }
@@ -272,13 +273,28 @@ void change_power(Step& step) {
 }
 
 bool vm_runs(const Step& step) {
-  return step.as<RevertCall>().facts.vm.power != VmPower::off;
+  return call_of(step.event()).facts->vm.power != VmPower::off;
 }
 void refuse_running(Step& step) {
   const State& s = step.state();
+  const bool revert = std::holds_alternative<RevertCall>(step.event());
   refuse(step,
-         Error(ErrorCode::invalid_state, vm_words(s) + " runs: a failover is taken back with the VM off",
+         Error(ErrorCode::invalid_state,
+               vm_words(s) + " runs: a failover is " + (revert ? "taken back" : "made") + " with the VM off",
                "virsh shutdown " + s.name + ", or at once: understudy vm stop " + s.name));
+}
+
+namespace {
+const std::optional<Error>& files_of(const Event& event) {
+  if (const auto* failover = std::get_if<FailoverCall>(&event)) return failover->files;
+  return std::get<RevertCall>(event).files;
+}
+}  // namespace
+bool files_missing(const Step& step) {
+  return files_of(step.event()).has_value();
+}
+void refuse_files(Step& step) {
+  refuse(step, files_of(step.event())->context(vm_words(step.state())));
 }
 
 void begin_revert(Step& step) {
@@ -354,6 +370,16 @@ void power_changed(Step& step) {
   step.run().power = 0;
   step.end_job(JobType::request_state_change, done.status);
   step.persist();
+  if (step.state().phase == Phase::none) step.arm(limits::kJobKept);
+}
+
+// Of a VM that is not replicated.
+void forget_jobs(Step& step) {
+  const auto& jobs = step.state().jobs;
+  if (jobs.empty())
+    step.forget();
+  else
+    step.arm(limits::kJobKept);
 }
 
 }  // namespace understudy::core::rules

@@ -39,7 +39,9 @@ void forget_relationship(Step& step) {
   fresh.name = step.state().name;
   fresh.jobs = step.state().jobs;
   step.state() = fresh;
-  step.forget();
+  if (fresh.jobs.empty()) return step.forget();
+  step.persist();
+  step.arm(limits::kJobKept);
 }
 
 void release_slot(Step& step) {

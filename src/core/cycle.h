@@ -29,6 +29,7 @@ void forget_copy(State& state);
 
 // Fills in type, keep and freeze of a cut that is about to be asked for.
 Freeze choose_point(Step& step, Cut& cut);
+void stop_comparing(Step& step);  // by request
 // What came of it: the schedule and the counts that follow from a cut that was made.
 void note_freeze(Step& step, const OpenedJob& job);
 void fail_wanted_point(Step& step, const Error& error);  // no error when none is wanted

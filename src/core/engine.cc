@@ -9,17 +9,28 @@
 namespace understudy::core {
 namespace {
 
-// Finished jobs go after five minutes, and the oldest earlier when there are too many.
+// Finished jobs go after five minutes, and the oldest earlier when there are too many. When the clock was set
+// back, the five minutes begin anew.
 void prune_jobs(State& state, Wall now) {
-  std::erase_if(state.jobs, [&](const Job& job) {
-    return job.finished() && (now - job.ended > limits::kJobKept || now < job.ended);
-  });
+  for (Job& job : state.jobs)
+    if (job.finished()) job.ended = std::min(job.ended, now);
+  std::erase_if(state.jobs,
+                [&](const Job& job) { return job.finished() && now - job.ended > limits::kJobKept; });
   while (state.jobs.size() > limits::kMostJobsKept) {
     const auto oldest =
         std::find_if(state.jobs.begin(), state.jobs.end(), [](const Job& j) { return j.finished(); });
     if (oldest == state.jobs.end()) break;
     state.jobs.erase(oldest);
   }
+}
+
+// Bytes and percent of the transfer that ended, so that they do not go back when the daemon is restarted.
+void note_progress(State& state, const Event& event, ActionId awaited) {
+  const auto* sent = std::get_if<Sent>(&event);
+  if (sent == nullptr || sent->id != awaited || !sent->progress) return;
+  for (Job& job : state.jobs)
+    if (!job.finished() && (job.type == JobType::send_initial || job.type == JobType::resynchronize))
+      job.progress = sent->progress;
 }
 
 // The certificate name of the host that asks; null when nobody does.
@@ -65,6 +76,7 @@ Actions Engine::step(const Event& event, Now now) {
   prune_jobs(state_, now.wall);
   note_heard(state_, event, now.monotonic);
   note_neighbour(state_, event, now.wall);
+  note_progress(state_, event, volatile_.waiting);
   // What no phase resumes ends here: none of the jobs stays open for ever, none vanishes.
   if (std::holds_alternative<Started>(event))
     step.end_job(JobType::request_state_change,
@@ -107,6 +119,13 @@ void Step::end_job(JobType type, const Status& status) {
   if (!status) job->error = status.error();
 }
 
+void Step::terminate_job(JobType type, const Error& why) {
+  Job* job = running_job(type);
+  if (job == nullptr) return;
+  end_job(type, tl::unexpected<Error>(why));
+  job->state = JobState::terminated;
+}
+
 void Step::set_cause(const Error& error) {
   if (!state().cause) state().cause_since = now.wall;
   state().cause = error;
@@ -131,7 +150,7 @@ std::string_view event_name(size_t index) {
       "SlotGranted",   "JobOpened",    "Sent",           "Settled",    "PreparedReplica", "StagingOpened",
       "Published",     "Merged",       "Stopped",        "FailedOver", "Released",        "Reverted",
       "ReceiveFailed", "PowerChanged", "RemoveCall",     "Retired",    "NetworkCall",     "NetworkGiven",
-      "ModifyCall",    "Checked"};
+      "ModifyCall",    "Checked",      "CancelCall"};
   return kNames.at(index);
 }
 

@@ -11,6 +11,7 @@
 #include "core/obligations.h"
 #include "core/ports/hypervisor.h"
 #include "model/holdings.h"
+#include "model/job.h"
 #include "model/network.h"
 #include "model/recovery_point.h"
 #include "model/settings.h"
@@ -51,10 +52,12 @@ struct FailoverCall {
   std::vector<RecoveryPoint> points;    // listed now
   uint64_t generation_spent = 0;        // the highest ever given to a failover here
   std::optional<bool> primary_running;  // alive, and may run the VM; none: never heard in this run
+  std::optional<Error> files = {};      // why the point's files, or the whole store, are of no use
 };
 struct RevertCall {
   CallId call = 0;
   CallFacts facts;
+  std::optional<Error> files = {};  // why the store is of no use
 };
 struct RemoveCall {
   CallId call = 0;
@@ -93,6 +96,10 @@ struct NetworkCall {  // settings of some of the VM's cards; an empty one takes 
   CallFacts facts;
   std::vector<NicSettings> cards;
   std::vector<std::string> known;  // MACs of all cards that the VM has now, in its order
+};
+struct CancelCall {
+  CallId call = 0;
+  Uuid job;
 };
 struct PowerCall {
   CallId call = 0;
@@ -158,6 +165,7 @@ struct Sent {
   Result<std::optional<RecoveryPoint>> point;  // none for a pass
   uint64_t bytes = 0;
   Duration took;
+  std::optional<JobProgress> progress = {};  // of the job that it belongs to
 };
 struct Settled {
   ActionId id = 0;
@@ -216,12 +224,12 @@ struct PowerChanged {
   Status status;
 };
 
-using Event =
-    std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
-                 RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk, BeginAsk,
-                 FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent, Settled, PreparedReplica,
-                 StagingOpened, Published, Merged, Stopped, FailedOver, Released, Reverted, ReceiveFailed,
-                 PowerChanged, RemoveCall, Retired, NetworkCall, NetworkGiven, ModifyCall, Checked>;
+using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
+                           RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk,
+                           BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent,
+                           Settled, PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver,
+                           Released, Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired, NetworkCall,
+                           NetworkGiven, ModifyCall, Checked, CancelCall>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

@@ -19,7 +19,11 @@ void expect_removed(const Driver& d) {
   EXPECT_EQ(d.state().jobs.back().state, JobState::completed);
   const Persist* persist = find<Persist>(d.last);
   ASSERT_TRUE(persist);
-  EXPECT_TRUE(persist->state.empty()) << "its row goes";
+  const State kept = *decode_state(persist->state);  // its row goes with the last job
+  EXPECT_EQ(kept.phase, Phase::none);
+  EXPECT_EQ(kept.jobs.size(), d.state().jobs.size());
+  EXPECT_TRUE(kept.settings.recovery_connection_point.empty() && kept.directory.empty());
+  EXPECT_TRUE(find<Arm>(d.last));
   EXPECT_TRUE(d.state().obligations.empty());
 }
 

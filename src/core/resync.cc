@@ -205,16 +205,21 @@ bool cancels_resync(const Step& step) {
   const State& s = step.state();
   return step.as<StateCall>().requested == kCancelResync && s.resync && s.resync->running;
 }
-void cancel_resync(Step& step) {
+void stop_comparing(Step& step) {
   State& s = step.state();
   s.resync->running = false;
   s.resync->cancelled = true;
+  s.resync->due.reset();
   s.suspended = false;
-  step.end_job(JobType::resynchronize, fail(ErrorCode::cancelled, "the resynchronization was cancelled",
-                                            "understudy resync " + s.name));
-  reply_done(step, step.as<StateCall>().call, JobType::stop_resync,
-             "Cancelling the resynchronization of " + s.name);
+  step.terminate_job(JobType::resynchronize,
+                     Error(ErrorCode::cancelled, "the resynchronization of '" + s.name + "' was cancelled",
+                           "understudy resync " + s.name));
   if (s.phase == Phase::sending) step.act(StopSending{});
+}
+void cancel_resync(Step& step) {
+  stop_comparing(step);
+  reply_done(step, step.as<StateCall>().call, JobType::stop_resync,
+             "Cancelling the resynchronization of " + step.state().name);
 }
 
 bool may_not_go_on(const Step& step) {

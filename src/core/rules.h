@@ -35,6 +35,21 @@ void note_checked(Step&);
 bool is_replicated(const Step&);
 void reset_statistics(Step&);
 void nothing(Step&);
+bool files_missing(const Step&);
+void refuse_files(Step&);
+void forget_jobs(Step&);
+
+// --- a job is cancelled (cancel.cc) ---
+bool job_has_ended(const Step&);
+bool cancels_failover(const Step&);
+bool cancels_comparison(const Step&);
+bool cancels_point(const Step&);
+void refuse_ended(Step&);
+void refuse_cancel(Step&);
+void cancel_failover(Step&);
+void cancel_comparison(Step&);
+void cancel_comparison_and_give_way(Step&);
+void cancel_point(Step&);
 
 // --- a primary (primary.cc) ---
 bool ok(const Step&);           // the awaited action succeeded

@@ -143,6 +143,8 @@ bool takes_settings(const State& state);
 // A job that makes other methods answer 32774; background jobs (105, 106, 108, 116, ours) do not count.
 bool has_foreground_job(const State& state);
 const Job* find_job(const State& state, const Uuid& id);
+// What RequestStateChange(4) may still end. (A failover may refuse it all the same, in its last moment.)
+bool cancellable(const State& state, const Job& job);
 
 // Versioned text, for the state database. decode(encode(s)) == s but for what is marked "not stored".
 std::string encode_state(const State& state);

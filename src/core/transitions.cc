@@ -42,10 +42,13 @@ constexpr Transition kTable[] = {
   ROW(any,          CreateCall,      always,               same,         refuse_state),
   ROW(ready,        StartCall,       always,               idle,         start_first_copy),
   ROW(any,          StartCall,       always,               same,         refuse_state),
+  ROW(standby,      FailoverCall,    vm_runs,              standby,      refuse_running),
+  ROW(standby,      FailoverCall,    files_missing,        standby,      refuse_files),
   ROW(standby,      FailoverCall,    point_unknown,        standby,      refuse_point),
   ROW(standby,      FailoverCall,    always,               stopping,     begin_failover),
   ROW(any,          FailoverCall,    always,               same,         refuse_state),
   ROW(failed_over,  RevertCall,      vm_runs,              failed_over,  refuse_running),
+  ROW(failed_over,  RevertCall,      files_missing,        failed_over,  refuse_files),
   ROW(failed_over,  RevertCall,      always,               reverting,    begin_revert),
   ROW(any,          RevertCall,      always,               same,         refuse_state),
   ROW(ready,        RemoveCall,      always,               ending,       end_replication),
@@ -81,6 +84,13 @@ constexpr Transition kTable[] = {
   ROW(any,          ModifyCall,      modified_meanwhile,   same,         refuse_modified),
   ROW(any,          ModifyCall,      can_modify,           same,         modify),
   ROW(any,          ModifyCall,      always,               same,         refuse_state),
+  ROW(any,          CancelCall,      job_has_ended,        same,         refuse_ended),
+  ROW(stopping,     CancelCall,      cancels_failover,     standby,      cancel_failover),
+  ROW(idle,         CancelCall,      cancels_comparison,   settling,     cancel_comparison_and_give_way),
+  ROW(queued,       CancelCall,      cancels_comparison,   settling,     cancel_comparison_and_give_way),
+  ROW(any,          CancelCall,      cancels_comparison,   same,         cancel_comparison),
+  ROW(any,          CancelCall,      cancels_point,        same,         cancel_point),
+  ROW(any,          CancelCall,      always,               same,         refuse_cancel),
   ROW(any,          StatisticsCall,  is_replicated,        same,         reset_statistics),
   ROW(any,          StatisticsCall,  always,               same,         refuse_state),
   ROW(any,          NetworkCall,     is_replicated,        same,         set_network),
@@ -90,6 +100,10 @@ constexpr Transition kTable[] = {
   ROW(any,          PowerCall,       start_is_held,        same,         refuse_held),
   ROW(any,          PowerCall,       always,               same,         change_power),
   ROW(any,          PowerChanged,    always,               same,         power_changed),
+
+  // --- not replicated: what is known of finished jobs goes with the last of them ---
+  ROW(none,         Started,         always,               none,         forget_jobs),
+  ROW(none,         TimerDue,        always,               none,         forget_jobs),
 
   // --- primary: the relationship is made ---
   ROW(creating,     Started,         always,               creating,     prepare_peer),

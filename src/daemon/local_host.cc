@@ -23,6 +23,15 @@ uint64_t space_of_overlays(const store::ReplicaStore& store) {
   return bytes;
 }
 
+bool is_there(const std::string& path) {
+  struct stat at {};
+  return ::stat(path.c_str(), &at) == 0 || errno != ENOENT;
+}
+Error missing_file(const std::string& path) {
+  return Error(ErrorCode::not_found, path + " is missing",
+               "is its file system mounted? df " + path.substr(0, path.rfind('/')));
+}
+
 // The folder for replicas, made when it is missing.
 Status make_storage(const std::string& folder) {
   if (!folder.starts_with('/'))
@@ -40,6 +49,10 @@ Status make_storage(const std::string& folder) {
   return {};
 }
 }  // namespace
+
+LocalHost::LocalHost(Parts parts)
+    : parts_(std::move(parts)),
+      finder_([this](const Uuid& vm) { return parts_.hypervisor.find(vm); }, limits::kHypervisorAnswer) {}
 
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
   const auto store = parts_.core.performer().replica_store(vm);
@@ -77,6 +90,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
         view.set_aside.push_back({aside.generation, aside.since, aside.bytes});
       if ((*store)->failed_over()) view.failover_bytes = space_of_overlays(**store);
     } else {
+      view.unreadable = store.error();
       view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
       view.issues.insert(view.issues.begin(), view.health);
     }
@@ -99,7 +113,7 @@ Result<std::vector<providers::VmView>> LocalHost::vms() {
     views.push_back(view(vm, true, std::move(state)));
   }
   for (core::State& state : states) {
-    if (state.phase == core::Phase::none) continue;
+    if (state.phase == core::Phase::none && state.jobs.empty()) continue;
     core::VmSummary gone;
     gone.id = state.vm;
     gone.name = state.name;
@@ -109,10 +123,11 @@ Result<std::vector<providers::VmView>> LocalHost::vms() {
 }
 
 Result<providers::VmView> LocalHost::vm(const Uuid& id) {
-  auto found = parts_.hypervisor.find(id);
+  auto found = finder_.find(id);
   auto state = parts_.core.state(id);
   if (found) return view(std::move(*found), true, std::move(state));
-  if (found.error().code() != ErrorCode::not_found || !state || state->phase == core::Phase::none)
+  if (found.error().code() != ErrorCode::not_found || !state ||
+      (state->phase == core::Phase::none && state->jobs.empty()))
     return fail(found.error());
   core::VmSummary gone;
   gone.id = id;
@@ -172,7 +187,7 @@ Status LocalHost::test_connection(const std::string& host, uint16_t port) {
 
 core::CallFacts LocalHost::facts(const Uuid& vm) const {
   core::CallFacts facts;
-  auto found = parts_.hypervisor.find(vm);
+  auto found = finder_.find(vm);
   if (found)
     facts.vm = std::move(*found);
   else
@@ -274,11 +289,41 @@ providers::MethodResult LocalHost::start_replication(const Uuid& vm) {
   return call(vm, [&](core::CallId id) -> core::Event { return core::StartCall{id, now}; });
 }
 
+// A replica's VM that somebody has undefined is none of the failover's troubles: it is defined again.
+core::CallFacts LocalHost::facts_of_replica(const Uuid& vm) const {
+  core::CallFacts now = facts(vm);
+  if (now.hypervisor && now.hypervisor->code() == ErrorCode::not_found) now.hypervisor.reset();
+  return now;
+}
+
+// What a method can see at once: that there is no store, and that the files of a point are gone. (What else
+// is wrong with them is found by the job.)
+std::optional<Error> LocalHost::unusable_files(const Uuid& vm, const std::optional<Uuid>& point) const {
+  const auto state = parts_.core.state(vm);
+  if (!state || !core::is_replica(state->phase) || state->phase == core::Phase::preparing)
+    return std::nullopt;
+  const auto store = parts_.core.performer().replica_store(vm);
+  if (!store && store.error().code() == ErrorCode::corrupt)
+    return Error(ErrorCode::status_unknown, "what the replica holds is not known: " + store.error().message(),
+                 "understudy store check " + state->directory);
+  if (!store) return store.error();
+  const std::string manifest = state->directory + "/manifest";
+  if (!is_there(manifest)) return missing_file(manifest);
+  if (!point) return std::nullopt;
+  const auto chains = (*store)->chains(*point);
+  if (!chains) return std::nullopt;  // it is not listed any more
+  for (const std::vector<std::string>& chain : *chains)
+    if (!is_there(chain.front())) return missing_file(chain.front());
+  return std::nullopt;
+}
+
 providers::MethodResult LocalHost::initiate_failover(const Uuid& vm, const std::optional<Uuid>& point) {
   core::FailoverCall failover;
-  failover.facts = facts(vm);
+  failover.facts = facts_of_replica(vm);
   failover.point = point;
   failover.points = points(vm);
+  const bool latest = !point && !failover.points.empty();
+  failover.files = unusable_files(vm, latest ? failover.points.back().id : point);
   if (const auto store = parts_.core.performer().replica_store(vm))
     failover.generation_spent = (*store)->generation_spent();
   if (const auto state = parts_.core.state(vm)) {
@@ -302,15 +347,14 @@ providers::MethodResult LocalHost::remove_relationship(const Uuid& vm) {
   const auto state = parts_.core.state(vm);
   if (state && (state->phase == waiting || state->phase == standby || state->phase == failed_over))
     US_CHECK(parts_.core.performer().replica_store(vm));  // what cannot be read is not given to a VM
-  core::CallFacts now = facts(vm);
-  if (now.hypervisor && now.hypervisor->code() == ErrorCode::not_found)
-    now.hypervisor.reset();  // it may be gone
+  const core::CallFacts now = facts_of_replica(vm);       // it may be gone
   return call(vm, [&](core::CallId id) -> core::Event { return core::RemoveCall{id, now}; });
 }
 
 providers::MethodResult LocalHost::revert_failover(const Uuid& vm) {
-  const core::CallFacts now = facts(vm);
-  return call(vm, [&](core::CallId id) -> core::Event { return core::RevertCall{id, now}; });
+  const core::CallFacts now = facts_of_replica(vm);
+  const std::optional<Error> files = unusable_files(vm, std::nullopt);
+  return call(vm, [&](core::CallId id) -> core::Event { return core::RevertCall{id, now, files}; });
 }
 
 providers::MethodResult LocalHost::request_replication_state(const Uuid& vm, uint16_t requested) {
@@ -347,6 +391,10 @@ providers::MethodResult LocalHost::set_network(const Uuid& vm, const std::vector
 
 providers::MethodResult LocalHost::reset_statistics(const Uuid& vm) {
   return call(vm, [](core::CallId id) -> core::Event { return core::StatisticsCall{id}; });
+}
+
+providers::MethodResult LocalHost::cancel_job(const Uuid& vm, const Uuid& job) {
+  return call(vm, [&](core::CallId id) -> core::Event { return core::CancelCall{id, job}; });
 }
 
 providers::MethodResult LocalHost::request_power(const Uuid& vm, bool on) {

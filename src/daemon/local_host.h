@@ -6,6 +6,7 @@
 
 #include "daemon/checker.h"
 #include "daemon/registry.h"
+#include "daemon/vm_finder.h"
 #include "performer/core_loop.h"
 #include "providers/host.h"
 
@@ -27,7 +28,7 @@ class LocalHost final : public providers::Host {
     std::function<bool()> listening;
     Checker& checker;
   };
-  explicit LocalHost(Parts parts) : parts_(std::move(parts)) {}
+  explicit LocalHost(Parts parts);
 
   std::string name() const override { return parts_.name; }
   std::string product_version() const override { return UNDERSTUDY_VERSION; }
@@ -64,6 +65,7 @@ class LocalHost final : public providers::Host {
   Result<std::vector<providers::HostFinding>> check(const Uuid& vm) override {
     return parts_.checker.check(vm);
   }
+  providers::MethodResult cancel_job(const Uuid& vm, const Uuid& job) override;
   providers::MethodResult request_power(const Uuid& vm, bool on) override;
 
  private:
@@ -74,7 +76,10 @@ class LocalHost final : public providers::Host {
   providers::MethodResult call(const Uuid& vm, const std::function<core::Event(core::CallId)>& make);
   Status complete(ReplicationSettings& settings) const;
   Status find_replica(const core::State& state, ReplicationSettings& settings) const;
+  core::CallFacts facts_of_replica(const Uuid& vm) const;
+  std::optional<Error> unusable_files(const Uuid& vm, const std::optional<Uuid>& point) const;
   Parts parts_;
+  mutable VmFinder finder_;
 };
 
 }  // namespace understudy::daemon

@@ -122,6 +122,11 @@ void fields(JsonFields& f, RecoveryPoint& point) {
   f.choice("keep", point.keep, {PointKeep::no, PointKeep::hourly, PointKeep::on_demand});
 }
 
+void fields(JsonFields& f, JobProgress& progress) {
+  f.number("complete", progress.complete);
+  f.number("least_percent", progress.least_percent, 0, 99);
+}
+
 void fields(JsonFields& f, Job& job) {
   using enum JobType;
   f.id("id", job.id);
@@ -138,6 +143,7 @@ void fields(JsonFields& f, Job& job) {
   f.number("bytes_done", job.bytes_done);
   f.number("bytes_total", job.bytes_total);
   f.object("error", job.error);
+  f.object("progress", job.progress);
 }
 
 void fields(JsonFields& f, ReplicationSettings& settings) {

@@ -320,6 +320,7 @@ core::Sent Performer::send(Runtime& mine, const State& state, const core::Send& 
   mine.peer.reset();  // the inventory's may have been idle too long while a slot was waited for
   sent.point = try_to_send(mine, state, action, sent.bytes);
   sent.took = ports_.clock.now().monotonic - start.monotonic;
+  sent.progress = progress_.shown(action.job, sent.point.has_value());
   if (!sent.point) {
     log_warning("transfer", "sending ended early",
                 {{"vm", state.name}, {"error", sent.point.error().text()}});
@@ -336,6 +337,7 @@ void Performer::on(const State& state, const core::Send& action) {
     mine->sending = CancelToken();
     if (stopping_.cancelled()) mine->sending.cancel();
   }
+  if (const Job* job = core::find_job(state, action.job)) progress_.resume(*job);
   run(
       senders_, state.vm, [this, mine, state, action]() -> core::Event { return send(*mine, state, action); },
       [id = action.id](const Error& error) -> core::Event {

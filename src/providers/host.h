@@ -27,10 +27,13 @@ struct SetAsideView {
 struct VmView {
   core::VmSummary vm;
   bool listed = true;
+  // It is gone, and only jobs are left to show.
+  bool ended() const { return !listed && state.phase == core::Phase::none; }
   core::State state;
   core::Health health;
   std::vector<core::Health> issues;     // all that is wrong, the worst first
   core::PrimarySeen primary;            // on a replica
+  std::optional<Error> unreadable;      // the replica's store; what it holds is not known
   std::vector<RecoveryPoint> points;    // oldest first
   std::vector<SetAsideView> set_aside;  // oldest first
   uint64_t failover_bytes = 0;          // what the overlays of a failover take up
@@ -94,6 +97,8 @@ class Host {
   virtual MethodResult set_network(const Uuid& vm, const std::vector<NicSettings>& settings) = 0;
   // Would a failover work, as far as this host can tell? invalid_state when the VM is not replicated here.
   virtual Result<std::vector<HostFinding>> check(const Uuid& vm) = 0;
+  // invalid_state: it has ended; not_supported: it cannot be cancelled (any more).
+  virtual MethodResult cancel_job(const Uuid& vm, const Uuid& job) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -12,7 +12,8 @@ namespace understudy::providers {
 namespace {
 
 // CIM_ConcreteJob and CIM_EnabledLogicalElement have their own small set.
-constexpr uint32_t kNotSupported = 1;
+constexpr uint32_t kNotSupported = 1, kNotInTime = 3, kFailed = 4, kInvalidParameter = 5,
+                   kInvalidTransition = 4097;
 
 tl::unexpected<Error> invalid_parameter(std::string what, std::string hint = {}) {
   return fail(ErrorCode::invalid_parameter, std::move(what), std::move(hint));
@@ -26,19 +27,6 @@ bool in_value_map(std::string_view class_name, std::string_view method, std::str
   return false;
 }
 
-// Whole numbers of the error's own set are the same in every answer, so a job tells as much as a method.
-std::optional<Error> error_of_job(const Call& call) {
-  const cim::Instance& job = call.target_instance;
-  if (job.get("ErrorCode").number().value_or(0) == 0) return std::nullopt;
-  const auto id = Uuid::parse(job.get("InstanceID").text().value_or(""));
-  const auto vm = id ? call.host.vm_of_job(*id) : std::nullopt;
-  if (!vm) return std::nullopt;
-  auto view = call.host.vm(*vm);
-  if (!view) return std::move(view.error());
-  const auto found = std::ranges::find(view->state.jobs, *id, &Job::id);
-  return found == view->state.jobs.end() ? std::nullopt : found->error;
-}
-
 // One of those that the method's value map has.
 Result<uint64_t> requested_state(const Call& call) {
   const auto state = call.parameters.get("RequestedState").number();
@@ -46,6 +34,67 @@ Result<uint64_t> requested_state(const Call& call) {
   if (!in_value_map(call.target.class_name, call.method, "RequestedState", *state))
     return invalid_parameter("RequestedState " + std::to_string(*state) + " is not known");
   return *state;
+}
+
+struct JobOfVm {
+  Uuid vm;
+  Job job;
+};
+Result<JobOfVm> target_job(const Call& call) {
+  const std::string name = call.target_instance.get("InstanceID").text().value_or("");
+  const auto id = Uuid::parse(name);
+  if (const auto vm = id ? call.host.vm_of_job(*id) : std::nullopt) {
+    US_TRY(const VmView view, call.host.vm(*vm));
+    const auto found = std::ranges::find(view.state.jobs, *id, &Job::id);
+    if (found != view.state.jobs.end()) return JobOfVm{*vm, *found};
+  }
+  return fail(ErrorCode::not_found, "there is no job " + name + " any more");
+}
+
+// Whole numbers of the error's own set are the same in every answer, so a job tells as much as a method.
+Result<cim::InvokeResult> get_error(const Call& call) {
+  US_TRY(const JobOfVm found, target_job(call));
+  cim::InvokeResult result;
+  if (!found.job.error) return result;
+  const std::string text = cim::format_embedded(error_instance(*found.job.error, vm_path(found.vm)));
+  if (call.method == "GetError")
+    result.out.set("Error", text);
+  else
+    result.out.set("Errors", array_of({text}));
+  return result;
+}
+
+uint32_t state_change_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::not_supported:
+      return kNotSupported;
+    case ErrorCode::invalid_parameter:
+      return kInvalidParameter;
+    case ErrorCode::timeout:
+      return kNotInTime;
+    case ErrorCode::invalid_state:
+    case ErrorCode::not_found:
+      return kInvalidTransition;
+    default:
+      return kFailed;
+  }
+}
+
+MethodResult change_job(const Call& call) {
+  constexpr uint64_t kTerminate = 4;
+  US_TRY(const uint64_t state, requested_state(call));
+  if (state != kTerminate)
+    return fail(ErrorCode::not_supported,
+                "RequestedState " + std::to_string(state) + " of a job is not supported",
+                "4 terminates it, where that is possible");
+  US_TRY(const JobOfVm found, target_job(call));
+  return call.host.cancel_job(found.vm, found.job.id);
+}
+
+Result<cim::InvokeResult> change_job_state(const Call& call) {
+  const MethodResult changed = change_job(call);
+  if (!changed) return refused(state_change_code(changed.error().code()), changed.error());
+  return cim::InvokeResult{};
 }
 
 Result<Uuid> target_vm(const Call& call) {
@@ -121,8 +170,10 @@ Status check_relationship(const Uuid& vm, const std::optional<std::string>& rela
 
 Result<VmView> view_of(const Call& call, const Uuid& vm) {
   auto view = call.host.vm(vm);
-  if (!view && view.error().code() == ErrorCode::not_found)
-    return invalid_parameter("there is no VM " + vm.upper() + " on this host", view.error().hint());
+  const bool gone = view ? view->ended() : view.error().code() == ErrorCode::not_found;
+  if (gone)
+    return invalid_parameter("there is no VM " + vm.upper() + " on this host",
+                             view ? "understudy list" : view.error().hint());
   return view;
 }
 
@@ -159,19 +210,12 @@ Result<cim::InvokeResult> system_methods(const Call& call) {
 }
 
 Result<cim::InvokeResult> job_methods(const Call& call) {
-  const std::string id = call.target_instance.get("InstanceID").text().value_or("");
-  if (call.method == "RequestStateChange" || call.method == "KillJob")
-    return refused(kNotSupported, Error(ErrorCode::not_supported, "job " + id + " cannot be cancelled"));
-  if (call.method != "GetError" && call.method != "GetErrorEx") return not_supported(call);
-  cim::InvokeResult result;
-  if (const auto error = error_of_job(call)) {
-    const std::string text = cim::format_embedded(error_instance(*error, call.target));
-    if (call.method == "GetError")
-      result.out.set("Error", text);
-    else
-      result.out.set("Errors", array_of({text}));
-  }
-  return result;
+  if (call.method == "RequestStateChange") return change_job_state(call);
+  if (call.method == "GetError" || call.method == "GetErrorEx") return get_error(call);
+  if (call.method == "KillJob")
+    return refused(kNotSupported, Error(ErrorCode::not_supported, "a job is not killed",
+                                        "RequestStateChange(4) terminates it, where that is possible"));
+  return not_supported(call);
 }
 
 }  // namespace understudy::providers

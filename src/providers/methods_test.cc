@@ -409,7 +409,7 @@ TEST_F(Methods, VmsAreSwitchedOnAndOff) {
   EXPECT_EQ(request(vm_path(kReplica), 2U), 32775U);
 }
 
-TEST_F(Methods, AJobTellsItsErrorAndCannotBeCancelled) {
+TEST_F(Methods, AJobTellsItsErrorAndIsCancelled) {
   const auto job = [](const Uuid& id) { return instance_path("Msvm_ConcreteJob", id.upper()); };
   const auto error = invoke(job(kFailedJob), "GetError", input({})).out.get("Error").text();
   ASSERT_TRUE(error);
@@ -419,12 +419,26 @@ TEST_F(Methods, AJobTellsItsErrorAndCannotBeCancelled) {
   EXPECT_TRUE(cim::conforms(*parsed));
   EXPECT_EQ(parsed->get("MessageID").text(), "32778");
   EXPECT_EQ(parsed->get("Message").text(), "hostb.example has no space for db");
+  EXPECT_EQ(parsed->get("ErrorSource").text(), vm_path(kPrimary).text());
   EXPECT_EQ(invoke(job(kFailedJob), "GetErrorEx", input({})).out.get("Errors").array()->size(), 1U);
 
   const auto none = invoke(job(kJob), "GetError", input({}));
   EXPECT_EQ(none.return_value, 0U);
   EXPECT_TRUE(none.out.get("Error").null());
-  EXPECT_EQ(invoke(job(kJob), "RequestStateChange", input({{"RequestedState", 4U}})).return_value, 1U);
+  const auto change = [&](unsigned state) {
+    return invoke(job(kJob), "RequestStateChange", input({{"RequestedState", state}})).return_value;
+  };
+  host_.verdict = {};
+  EXPECT_EQ(change(4), 0U);
+  EXPECT_EQ(host_.last_call, "cancel " + kJob.lower() + " of " + kPrimary.lower());
+  EXPECT_EQ(change(5), 1U);
+  EXPECT_EQ(change(77), 1U);
+  EXPECT_EQ(change(1), 5U);
+  host_.verdict.error = Error(ErrorCode::not_supported, "it has come too far");
+  EXPECT_EQ(change(4), 1U);
+  host_.verdict.error = Error(ErrorCode::invalid_state, "it has ended");
+  EXPECT_EQ(change(4), 4097U);
+  host_.verdict = {};
   EXPECT_EQ(invoke(job(kJob), "KillJob", input({{"DeleteOnKill", true}})).return_value, 1U);
 }
 

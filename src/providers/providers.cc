@@ -17,6 +17,7 @@ struct Entry {
   OfVm of_vm = nullptr;
   Methods methods = nullptr;
   bool host_end = false;  // a link of a VM whose other end is an object of the host
+  bool of_jobs = false;   // shown as long as there are jobs, also when the VM is gone
 };
 
 constexpr Entry kClasses[] = {
@@ -29,7 +30,7 @@ constexpr Entry kClasses[] = {
     {"Msvm_ReplicationProvider", provider_of_host},
     {"Msvm_ReplicationSettingData", nullptr, replication_settings},
     {"Msvm_ReplicationRelationship", nullptr, relationship},
-    {"Msvm_ConcreteJob", nullptr, jobs, job_methods},
+    {"Msvm_ConcreteJob", nullptr, jobs, job_methods, false, true},
     {"Msvm_VirtualSystemSettingData", nullptr, system_settings},
     {"Msvm_StorageAllocationSettingData", nullptr, disks},
     {"Msvm_ProcessorSettingData", nullptr, processors},
@@ -39,7 +40,7 @@ constexpr Entry kClasses[] = {
     {"Msvm_FailoverNetworkAdapterSettingData", nullptr, failover_networks},
     {"Understudy_ReplicationStatus", nullptr, status},
     {"Understudy_RecoveryPoint", nullptr, recovery_points},
-    {"Understudy_ConcreteJobDetail", nullptr, job_details},
+    {"Understudy_ConcreteJobDetail", nullptr, job_details, nullptr, false, true},
     {"Msvm_HostedService", hosted_service},
     {"Msvm_HostedDependency", nullptr, hosted_system, nullptr, true},
     {"Msvm_ComputerSystemSummaryInformation", nullptr, summary_of_system},
@@ -131,16 +132,18 @@ class ClassProvider final : public cim::Provider {
     if (!entry_.of_vm || (owner.known && !owner.vm)) return found;
     if (owner.vm) {
       const auto view = host_.vm(*owner.vm);
-      if (view)
+      if (view && shows(*view))
         entry_.of_vm(host_, *view, found);
-      else if (view.error().code() != ErrorCode::not_found)
+      else if (!view && view.error().code() != ErrorCode::not_found)
         return fail(view.error());
       return found;
     }
     US_TRY(const std::vector<VmView> views, host_.vms());
-    for (const VmView& view : views) entry_.of_vm(host_, view, found);
+    for (const VmView& view : views)
+      if (shows(view)) entry_.of_vm(host_, view, found);
     return found;
   }
+  bool shows(const VmView& view) const { return entry_.of_jobs || !view.ended(); }
 
   Instances of_host() {
     Instances found;

@@ -117,7 +117,10 @@ class FakeHost : public Host {
   Result<std::vector<HostFinding>> check(const Uuid& vm) override {
     auto checked = called("check " + vm.lower());
     if (!checked) return fail(checked.error());
-    return found;
+    return findings;
+  }
+  MethodResult cancel_job(const Uuid& vm, const Uuid& job) override {
+    return called("cancel " + job.lower() + " of " + vm.lower());
   }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
@@ -139,7 +142,7 @@ class FakeHost : public Host {
   ReplicationSettings created;
   std::map<Uuid, std::vector<VmNic>> cards;
   std::vector<NicSettings> network;
-  std::vector<HostFinding> found;
+  std::vector<HostFinding> findings;
   std::string last_call;
   std::vector<std::string> calls;
   std::map<std::string, Error> refused;  // a call, as last_call has it: only this one is refused

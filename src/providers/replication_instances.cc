@@ -195,7 +195,9 @@ void jobs(Host& host, const VmView& view, Instances& out) {
     i.set("StartTime", cim::DateTime::at(job.submitted));
     i.set("ElapsedTime", cim::DateTime::length(std::max(end - job.submitted, Duration{})));
     i.set("TimeOfLastStateChange", cim::DateTime::at(job.finished() ? job.ended : job.submitted));
-    i.set("LocalOrUtcTime", 2U).set("DeleteOnCompletion", true).set("Cancellable", false);
+    i.set("LocalOrUtcTime", 2U)
+        .set("DeleteOnCompletion", true)
+        .set("Cancellable", core::cancellable(view.state, job));
     i.set("ErrorCode", job.error ? error_info(job.error->code()).cim_return : 0U);
     if (job.error)
       i.set("ErrorDescription", job.error->text()).set("ErrorSummaryDescription", job.error->message());

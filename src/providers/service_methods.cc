@@ -164,8 +164,8 @@ Result<std::optional<Uuid>> point_argument(const Call& call, const VmView& view)
   // Its own class or one above it: other classes have keys of the same form.
   if (path && cim::is_a("Msvm_VirtualSystemSettingData", path->class_name) && id != path->keys.end())
     if (const auto guid = settings_guid(id->second))
-      for (const RecoveryPoint& point : view.points)
-        if (point.id == *guid) return std::optional(*guid);
+      if (view.unreadable || std::ranges::find(view.points, *guid, &RecoveryPoint::id) != view.points.end())
+        return std::optional(*guid);
   return invalid("SnapshotSettingData is no recovery point of VM '" + view.vm.name + "'",
                  "understudy point list " + view.vm.name);
 }

@@ -161,7 +161,7 @@ TEST_F(Statistics, AndAllIssuesAreInTheStatus) {
 }
 
 TEST_F(Statistics, ACheckSaysWhatItFoundAndWhere) {
-  host_.found = {
+  host_.findings = {
       {"hosta.example", {ReplicationHealth::ok, "definition", "it can travel", {}}},
       {"hostb.example", {ReplicationHealth::critical, "location", "QEMU may not pass", "chmod", ago(9)}}};
   const auto check = [&](cim::Value vm) {

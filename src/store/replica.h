@@ -94,6 +94,7 @@ class Replica final : public ReplicaStore {
   Result<uint64_t> merge_step(Lock& lock, size_t index, const CancelToken& cancel);
   Status take_name(size_t disk, FileNumber lower, FileNumber upper);
   Result<const ListedPoint*> find(const Uuid& point) const;
+  Status check_files(FileNumber top) const;
   Status make_active(FileNumber top);
   Status drop_reverted(const std::function<bool(const Reverted&)>& goes);  // both locks held
   Status drop_oldest_reverted();                                           // both locks held

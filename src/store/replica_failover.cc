@@ -55,6 +55,7 @@ Status Replica::fail_over(const Uuid& point, uint64_t new_generation) {
   US_CHECK(pause.check());
   Manifest next = held_.manifest;
   if (!failover) {
+    US_CHECK(check_files(top));
     next.failover = Failover{new_generation, point, false};
     next.spent = new_generation;
     US_CHECK(replace_manifest(next, "store.failover.before-generation", "store.failover.after-generation"));
@@ -65,6 +66,21 @@ Status Replica::fail_over(const Uuid& point, uint64_t new_generation) {
   US_CHECK(make_active(top));
   next.failover->complete = true;
   return replace_manifest(next, "store.failover.before-complete", "store.failover.after-complete");
+}
+
+// Nothing but a whole chain is given to a guest: what it wrote on another one could not be undone.
+Status Replica::check_files(FileNumber top) const {
+  for (size_t disk = 0; disk < identity_.disks.size(); ++disk)
+    for (const std::string& path : files_of(layout_, held_, disk, top)) {
+      US_TRY(const bool there, files_.exists(path));
+      if (!there)
+        return fail(ErrorCode::not_found,
+                    "the chain of " + identity_.disks[disk].target + " of " + identity_.name +
+                        " is broken: " + path + " is missing",
+                    "understudy store check " + directory());
+    }
+  const auto good = check_chains(files_, layout_, held_.manifest);
+  return good ? Status() : Status(fail(good.error()));
 }
 
 // Each overlay is whole before it has its name; one that is there already is of an earlier try.

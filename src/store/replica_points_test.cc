@@ -284,6 +284,21 @@ TEST_F(Points, ARevertGivesEveryPointBack) {
   EXPECT_FALSE(*files_.exists(kDirectory));
 }
 
+TEST_F(Points, ABrokenChainIsGivenToNobody) {
+  ASSERT_OK(publish(1, 0, kHourly, {24}));
+  ASSERT_OK(publish(2, 1, PointKeep::no, {24}));
+  const std::string below = in("vdb-1-1.qcow2");
+  const std::string good = files_.content(below);
+  ASSERT_OK(files_.remove(below));
+  EXPECT_CODE(store_->fail_over(point_id(2), 2), ErrorCode::not_found);
+  files_.put(below, "no image");
+  EXPECT_CODE(store_->fail_over(point_id(2), 2), ErrorCode::corrupt);
+  EXPECT_EQ(store_->generation_spent(), 1u) << "nothing has changed";
+  EXPECT_FALSE(store_->failed_over() || there("vda-active.qcow2"));
+  files_.put(below, good);
+  ASSERT_OK(store_->fail_over(point_id(2), 2));
+}
+
 TEST_F(Points, ARetiredReplicaLeavesOrdinaryFiles) {
   ASSERT_OK(publish(1, 0, kHourly, {24}));
   ASSERT_OK(publish(2, 1, PointKeep::no, {24}));

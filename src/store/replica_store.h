@@ -112,7 +112,8 @@ class ReplicaStore {
   // The path the replica's domain names for a disk. It is missing until a failover makes it: nothing else
   // starts it.
   virtual std::string active_path(uint32_t disk) const = 0;
-  // Raises the generation, durably, and makes a writable overlay on the point at every active_path. Repeating
+  // Raises the generation, durably, and makes a writable overlay on the point at every active_path. not_found
+  // or corrupt, and nothing changed, when its chain is not whole. Repeating
   // it for the same generation finds what is there. From then on begin() and merge() refuse. A generation at
   // or below generation_spent() is refused.
   virtual Status fail_over(const Uuid& point, uint64_t new_generation) = 0;

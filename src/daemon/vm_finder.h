@@ -1,0 +1,44 @@
+// Asks libvirt for one VM with a deadline: a libvirtd that hangs is known as such after some 25 s only, and a
+// method must not wait for that before it answers 32777. Any thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <mutex>
+
+#include "base/thread.h"
+#include "core/ports/hypervisor.h"
+
+namespace understudy::daemon {
+
+class VmFinder {
+ public:
+  using Find = std::function<Result<core::VmSummary>(const Uuid&)>;  // may hang
+  VmFinder(Find find, Duration deadline);
+  ~VmFinder();  // waits for the answer to what was asked last
+  VmFinder(const VmFinder&) = delete;
+  VmFinder& operator=(const VmFinder&) = delete;
+
+  // not_found; not_available when the answer does not come within the deadline.
+  Result<core::VmSummary> find(const Uuid& vm);
+
+ private:
+  struct Question {
+    Uuid vm;
+    Monotonic until;
+    std::promise<Result<core::VmSummary>> answer;
+  };
+  void run();
+
+  const Find find_;
+  const Duration deadline_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Question> questions_;
+  bool stopping_ = false;
+  Thread thread_;
+};
+
+}  // namespace understudy::daemon
