@@ -14,6 +14,8 @@ constexpr char kScript[] =
 #include "guest_network_script.inc"
     ;
 
+constexpr int64_t kStillStarting = 75;  // of the script
+
 // The last line, which says why.
 std::string last_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -26,6 +28,9 @@ Status give_card(virDomain* domain, const std::string& name, const NicSettings& 
                  const CancelToken& cancel) {
   US_TRY(const GuestResult result,
          run_in_guest(domain, network_program(card), limits::kGuestNetwork, cancel));
+  if (result.exit_code == kStillStarting)
+    return fail(ErrorCode::not_available, "the guest of VM " + name + " is still starting",
+                "look at what it waits for: virsh console " + name);
   if (result.exit_code != 0) {
     const std::string why = last_line(result.err);
     return fail(

@@ -1,7 +1,8 @@
 # Gives one network card of this guest its settings, by whatever is in charge of the card here, so that they last over
 # a restart of the guest (by bare iproute2 they do not). The guest's agent runs it:
 #     sh -s -- MAC [dhcp] [address=ADDRESS/BITS]... [gateway=ADDRESS]... [dns=ADDRESS]...
-# Ends with 0 when the card has the addresses, and says by what; else the last line of standard error says why.
+# Ends with 0 when the card has the addresses, and says by what; with 75 when the guest is still starting and nobody is in
+# charge of the card yet. Else the last line of standard error says why.
 # The values were parsed by who sends them: digits, letters a-f, dots, colons, a slash. A card without an IPv6 address
 # keeps IPv6 automatic; one with neither dhcp nor an IPv4 address gets no IPv4.
 set -u
@@ -15,6 +16,10 @@ newline='
 fail() {
   echo "$1" >&2
   exit 1
+}
+later() {
+  echo "the guest is still starting" >&2
+  exit 75
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 run() { # COMMAND...: silent, but for the reason why it failed
@@ -45,6 +50,15 @@ read_arguments() {
       *) fail "unknown setting $word" ;;
     esac
   done
+}
+
+# The agent is up before the network is. Whoever is not in charge yet would undo what is done now.
+starting() {
+  [ -d "$root/run/systemd/system" ] || return 1
+  case $(systemctl is-system-running 2>/dev/null) in
+    initializing | starting) return 0 ;;
+  esac
+  return 1
 }
 
 # Bridges, bonds and VLANs have the MAC of a card but no device. What a card is part of has its addresses.
@@ -84,6 +98,7 @@ further_routes() { # ANY GATEWAY...: default routes over all gateways but the fi
 use_network_manager() {
   connection=$(nmcli -t -f DEVICE,UUID connection show --active | of_device)
   if [ -z "$connection" ]; then
+    ! starting || later
     connection=understudy-failover
     run nmcli connection add type ethernet ifname "$dev" con-name $connection
   fi
@@ -269,6 +284,8 @@ main() {
   elif networkd_has_it; then
     by=systemd-networkd
     use_networkd
+  elif starting; then
+    later
   elif ifupdown_has_it; then
     by=ifupdown
     use_ifupdown

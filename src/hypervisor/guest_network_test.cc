@@ -266,6 +266,24 @@ TEST_P(Guest, BareIproute2IsCalled) {
   EXPECT_THAT(calls(), HasSubstr("udhcpc <-i> <eth0> <-n> <-q>\n"));
 }
 
+// The agent of a guest with systemd is up before its network is.
+TEST_P(Guest, AGuestThatIsStillStartingIsLeftAlone) {
+  program("systemctl", "case \"$*\" in is-system-running) echo starting; exit 1 ;; esac; exit 3");
+  program("networkctl", "");
+  program("ifup", "");
+  write("run/systemd/system/x", "");
+  write("etc/network/interfaces", "iface eth0 inet dhcp\n");
+  EXPECT_EQ(give(much()), "the guest is still starting\n");
+  EXPECT_EQ(WEXITSTATUS(status_), 75);
+  EXPECT_EQ(calls().find("ip "), std::string::npos);
+  program("nmcli", "case \"$*\" in *STATE*) echo eth0:connecting ;; esac");
+  EXPECT_EQ(give(much()), "the guest is still starting\n")
+      << "NetworkManager has not chosen a connection yet";
+  fs::remove(root_ / "bin/nmcli");
+  program("systemctl", "case \"$*\" in is-system-running) echo degraded; exit 1 ;; esac; exit 3");
+  EXPECT_EQ(give(much()), "ifupdown eth0\n");
+}
+
 TEST_P(Guest, WhatACardIsPartOfHasItsAddresses) {
   fs::create_symlink("../bond0", root_ / "sys/class/net/eth0/master");
   write("sys/class/net/bond0/address", "52:54:00:00:00:09\n");
