@@ -63,13 +63,15 @@ inline constexpr Duration kThawAgain = Duration::millis(200);  // between two su
 // --- engine ---
 inline constexpr Duration kRetryFirst = Duration::seconds(2);  // back-off doubles from here
 inline constexpr Duration kRetryMost = Duration::seconds(60);
-inline constexpr Duration kMethodReply = Duration::seconds(20);  // a method call answers by then
-inline constexpr Duration kJobKept = Duration::seconds(300);     // Msvm_ConcreteJob.TimeBeforeRemoval
-inline constexpr size_t kMostJobsKept = 64;                      // per VM, finished ones go oldest first
-inline constexpr size_t kMostEvents = 4096;                      // queued to the core
-inline constexpr size_t kMostVms = 512;                          // relationships of one host
-inline constexpr size_t kWorkers = 8;                            // threads for blocking work
-inline constexpr size_t kMostTransfers = 3;                      // at once per host (Hyper-V's own default)
+inline constexpr size_t kMostFindings = 16;                       // of one VM on one host
+inline constexpr Duration kClockSkewMost = Duration::seconds(5);  // of two hosts, before health tells it
+inline constexpr Duration kMethodReply = Duration::seconds(20);   // a method call answers by then
+inline constexpr Duration kJobKept = Duration::seconds(300);      // Msvm_ConcreteJob.TimeBeforeRemoval
+inline constexpr size_t kMostJobsKept = 64;                       // per VM, finished ones go oldest first
+inline constexpr size_t kMostEvents = 4096;                       // queued to the core
+inline constexpr size_t kMostVms = 512;                           // relationships of one host
+inline constexpr size_t kWorkers = 8;                             // threads for blocking work
+inline constexpr size_t kMostTransfers = 3;                       // at once per host (Hyper-V's own default)
 
 // --- management front ---
 inline constexpr size_t kMostHttpConnections = 64;

@@ -149,6 +149,13 @@ const Command kCommands[] = {
      "line), there is a line for each change: of state, health, newest recovery point, and every ten\n"
      "percent of a job. A daemon that is restarted meanwhile is waited for.",
      watch},
+    {"check",
+     "[VM]",
+     "Look whether a failover would work",
+     {},
+     "Of one VM, or of all that are replicated here. Run it on either host: the replica host needs\n"
+     "nobody else, the primary host asks the other one too. Exit code 7: warnings, 8: critical.",
+     check},
     {"failover", "[VM]", "Make the replica on this host startable", kFailover,
      "Run it on the replica host. Says first which point it is, how old, and what is not used.\n"
      "TIME is 2026-11-22T18:19 (local time, or with an offset such as +01:00), or an age: 10m, 2h,\n"
@@ -326,7 +333,7 @@ int run(const std::vector<std::string>& words, Console& console, Waiter& waiter,
                     session.json && !session.printed, console);
   }
   console.out.flush();
-  return 0;
+  return session.verdict;
 }
 
 }  // namespace understudy::cli

@@ -31,6 +31,8 @@ Status show(Session& session, const Arguments& arguments);
 Status watch(Session& session, const Arguments& arguments);
 // report_command.cc
 Status report(Session& session, const Arguments& arguments);
+// check_command.cc
+Status check(Session& session, const Arguments& arguments);
 // failover_command.cc
 Status failover(Session& session, const Arguments& arguments);
 Status revert(Session& session, const Arguments& arguments);

@@ -102,6 +102,39 @@ TEST_F(Commands, EnableSetsHistoryAndHealing) {
   EXPECT_EQ(host_.last_call, "");
 }
 
+TEST_F(Commands, CheckSaysWhatWouldGoWrong) {
+  using enum ReplicationHealth;
+  host_.findings = {{"hosta.example", {ok, "definition", "the definition of 'db' can travel", {}}},
+                    {"hostb.example", {ok, "host", "it finds nothing wrong", {}}}};
+  EXPECT_EQ(understudy({"check", "db"}), 0);
+  EXPECT_EQ(host_.last_call, "check " + kPrimary.lower());
+  EXPECT_THAT(out_.str(), HasSubstr("  ok        hosta.example: the definition of 'db' can travel\n"));
+  host_.findings[1].finding = {warning, "space", "12 MiB are free", "free space there: df /srv", Wall{1}};
+  EXPECT_EQ(understudy({"check", "db"}), 7);
+  EXPECT_THAT(out_.str(),
+              HasSubstr("  warning   hostb.example: 12 MiB are free\n            next: free space"));
+  host_.findings.push_back({"hostb.example", {critical, "location", "QEMU may not pass", "chmod o+x /srv"}});
+  EXPECT_EQ(understudy({"check", "--json"}), 8);  // all that are replicated
+  EXPECT_THAT(out_.str(), HasSubstr(R"("worst":"critical")"));
+  EXPECT_THAT(out_.str(), HasSubstr(R"("vm":"db")"));
+  EXPECT_THAT(out_.str(), HasSubstr(R"("vm":"web")"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr(R"("vm":"alone")")));
+  EXPECT_THAT(out_.str(), HasSubstr(R"("Cause":"QEMU may not pass")"));
+  host_.verdict.error = Error(ErrorCode::invalid_state, "the VM is not replicated on this host");
+  EXPECT_EQ(understudy({"check", "alone"}), 3);
+  EXPECT_EQ(understudy({"check", "db", "web"}), 2);
+  host_.views.clear();
+  EXPECT_EQ(understudy({"check"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("No VM is replicated on this host"));
+}
+
+TEST_F(Commands, ShowNamesEveryIssue) {
+  host_.views[1].issues.push_back({ReplicationHealth::warning, "the clocks differ", "", ago(5)});
+  EXPECT_EQ(understudy({"show", "db"}), 0);
+  EXPECT_THAT(out_.str(), testing::ContainsRegex("  because +the first copy is not complete\n"));
+  EXPECT_THAT(out_.str(), testing::ContainsRegex("  also +the clocks differ\n"));
+}
+
 TEST_F(Commands, SetChangesWhatIsNamed) {
   host_.service.certificate_thumbprint = "ab";
   host_.verdict.job.reset();

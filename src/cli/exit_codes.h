@@ -20,6 +20,8 @@ inline constexpr std::array kExitCodes = {
     ExitCode{4, "not found"},
     ExitCode{5, "access denied"},
     ExitCode{6, "not reachable, or out of time"},
+    ExitCode{7, "check: there are warnings"},
+    ExitCode{8, "check: a failover would fail, or lose what it need not"},
 };
 
 }  // namespace understudy::cli

@@ -14,6 +14,7 @@ struct Session {
   Management* management;  // null for local commands
   bool json = false;
   bool wait = true;
+  int verdict = 0;       // the exit code of a command that did what it should
   bool printed = false;  // the result is out: with --json there is one document, and an error adds none
 
   Management& host() const;

@@ -92,6 +92,9 @@ std::string relationship_text(const Details& d) {
   fields.add("health", lower_case(cell(s, "ReplicationHealthText")));
   fields.add("  because", cell(s, "HealthCause"));
   fields.add("  next", cell(s, "HealthNext"));
+  if (const auto* causes = s.get("IssueCauses").array())
+    for (size_t i = 1; i < causes->size(); ++i)
+      if (const auto* cause = std::get_if<std::string>(&(*causes)[i])) fields.add("  also", *cause);
   fields.add("primary", cell(s, "PrimaryHost"));
   if (const auto heard = primary_heard(s); !heard.empty()) fields.add("primary heard", heard + " ago");
   fields.add("replica", cell(s, "ReplicaHost"));

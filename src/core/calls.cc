@@ -321,6 +321,24 @@ void reset_statistics(Step& step) {
   step.act(Reply{step.as<StatisticsCall>().call, std::optional<Uuid>()});
 }
 
+// What is found again is as old as it was; what is not found again is over.
+void note_checked(Step& step) {
+  const auto& checked = step.as<Checked>();
+  State& s = step.state();
+  std::vector<Finding> findings = checked.findings;
+  for (Finding& finding : findings) {
+    finding.since = step.now.wall;
+    for (const Finding& known : s.findings)
+      if (known.check == finding.check) finding.since = known.since;
+  }
+  s.findings = std::move(findings);
+  if (s.statistics.since < checked.window) {
+    s.statistics = {};
+    s.statistics.since = checked.window;
+    step.persist();
+  }
+}
+
 void power_changed(Step& step) {
   const auto& done = step.as<PowerChanged>();
   if (done.id != step.run().power) return;

@@ -36,12 +36,35 @@ void note_heard(State& state, const Event& event, Monotonic now) {
   if (peer != nullptr && is_replica(state.phase) && *peer == state.primary_name) state.heard = now;
 }
 
+void note_neighbour(State& state, const HostState& host, Duration ahead, Wall now) {
+  Neighbour& other = state.neighbour;
+  other.findings = host.findings;
+  other.ahead = ahead;
+  const bool skewed = ahead > limits::kClockSkewMost || Duration{} - ahead > limits::kClockSkewMost;
+  if (!skewed)
+    other.skewed_since = {};
+  else if (other.skewed_since.never())
+    other.skewed_since = now;
+}
+
+// What the other host says of itself, whatever comes of the question.
+void note_neighbour(State& state, const Event& event, Wall now) {
+  if (const auto* found = std::get_if<Inventoried>(&event)) {
+    if (found->replica && found->replica->host)
+      note_neighbour(state, *found->replica->host, found->ahead, now);
+  } else if (const auto* query = std::get_if<QueryAsk>(&event)) {
+    if (query->host && is_replica(state.phase) && query->peer == state.primary_name)
+      note_neighbour(state, *query->host, query->host->clock - now, now);
+  }
+}
+
 }  // namespace
 
 Actions Engine::step(const Event& event, Now now) {
   Step step(*this, event, now);
   prune_jobs(state_, now.wall);
   note_heard(state_, event, now.monotonic);
+  note_neighbour(state_, event, now.wall);
   // What no phase resumes ends here: none of the jobs stays open for ever, none vanishes.
   if (std::holds_alternative<Started>(event))
     step.end_job(JobType::request_state_change,
@@ -107,7 +130,7 @@ std::string_view event_name(size_t index) {
       "PrepareAsk",    "QueryAsk",     "BeginAsk",       "FinishAsk",  "PreparedPeer",    "Inventoried",
       "SlotGranted",   "JobOpened",    "Sent",           "Settled",    "PreparedReplica", "StagingOpened",
       "Published",     "Merged",       "Stopped",        "FailedOver", "Released",        "Reverted",
-      "ReceiveFailed", "PowerChanged", "RemoveCall",     "Retired",    "ModifyCall"};
+      "ReceiveFailed", "PowerChanged", "RemoveCall",     "Retired",    "ModifyCall",      "Checked"};
   return kNames.at(index);
 }
 

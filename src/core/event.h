@@ -80,6 +80,10 @@ struct ModifyCall {
   ReplicationSettings before;  // what the change was made of
   ReplicationSettings settings;
 };
+struct Checked {                  // a look at this host and at the VM on it
+  std::vector<Finding> findings;  // that are not good
+  Wall window;                    // counters of before this instant begin anew; never: none do
+};
 struct StatisticsCall {  // they begin anew
   CallId call = 0;
 };
@@ -105,6 +109,7 @@ struct QueryAsk {
   Lineage newest;
   std::optional<Staging> staging;
   std::optional<ReplicationSettings> settings = std::nullopt;  // of the primary now; durable in the manifest
+  std::optional<HostState> host = std::nullopt;
 };
 struct BeginAsk {
   CallId call = 0;
@@ -133,6 +138,7 @@ struct Inventoried {
   ActionId id = 0;
   Result<VmFacts> vm;
   Result<Holdings> replica;
+  Duration ahead = {};  // the replica host's clock, by at least so much; negative: behind
 };
 struct SlotGranted {};
 struct JobOpened {
@@ -199,11 +205,12 @@ struct PowerChanged {
   Status status;
 };
 
-using Event = std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
-                           RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk,
-                           BeginAsk, FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent,
-                           Settled, PreparedReplica, StagingOpened, Published, Merged, Stopped, FailedOver,
-                           Released, Reverted, ReceiveFailed, PowerChanged, RemoveCall, Retired, ModifyCall>;
+using Event =
+    std::variant<Started, TimerDue, HypervisorNews, CreateCall, StartCall, FailoverCall, PowerCall,
+                 RevertCall, StateCall, ResyncCall, PointCall, StatisticsCall, PrepareAsk, QueryAsk, BeginAsk,
+                 FinishAsk, PreparedPeer, Inventoried, SlotGranted, JobOpened, Sent, Settled, PreparedReplica,
+                 StagingOpened, Published, Merged, Stopped, FailedOver, Released, Reverted, ReceiveFailed,
+                 PowerChanged, RemoveCall, Retired, ModifyCall, Checked>;
 template <class T>
 struct Is {
   static constexpr size_t index = [] {

@@ -1,7 +1,11 @@
 #include "core/health.h"
 
+#include <algorithm>
+
 namespace understudy::core {
 namespace {
+
+constexpr uint64_t kMostLatencySeconds = 300;  // spec/replication.md 3.6
 
 // It does not pass by itself.
 bool needs_somebody(const Error& cause) {
@@ -42,6 +46,12 @@ Health of_primary(const State& s, Wall now) {
   if (s.statistics.misses * 5 > tries)
     return {ReplicationHealth::warning, "more than 20 % of the cycles took longer than the interval",
             "raise the bandwidth limit or the replication interval", s.statistics.since};
+  const uint64_t latency =
+      s.statistics.successes == 0 ? 0 : s.statistics.latency_seconds / s.statistics.successes;
+  if (latency > kMostLatencySeconds)
+    return {ReplicationHealth::warning,
+            "a cycle takes " + age_text(Duration::seconds(static_cast<int64_t>(latency))) + " on the average",
+            "raise the bandwidth limit or the replication interval", s.statistics.since};
   return {ReplicationHealth::ok, "", "", s.times.last_replication};
 }
 
@@ -66,9 +76,7 @@ Health of_replica(const State& s, Wall now) {
   return {ReplicationHealth::ok, "", "", s.times.last_replication};
 }
 
-}  // namespace
-
-Health health_of(const State& state, Wall now) {
+Health of_relationship(const State& state, Wall now) {
   switch (mode_of(state)) {
     case ReplicationMode::none:
       return {};
@@ -77,6 +85,43 @@ Health health_of(const State& state, Wall now) {
     default:
       return of_replica(state, now);
   }
+}
+
+std::string neighbour_name(const State& s) {
+  if (is_replica(s.phase)) return s.primary_name;
+  return s.settings.recovery_host_system.empty() ? s.settings.recovery_connection_point
+                                                 : s.settings.recovery_host_system;
+}
+
+Health of_clocks(const State& s) {
+  const bool ahead = s.neighbour.ahead > Duration{};
+  const Duration by = ahead ? s.neighbour.ahead : Duration{} - s.neighbour.ahead;
+  return {ReplicationHealth::warning,
+          "the clock of " + neighbour_name(s) + " is " + age_text(by) + (ahead ? " ahead of" : " behind") +
+              " this host's: points are dated by the primary's clock",
+          "on both hosts: timedatectl set-ntp true", s.neighbour.skewed_since};
+}
+
+}  // namespace
+
+std::vector<Health> health_issues(const State& state, Wall now) {
+  std::vector<Health> issues;
+  if (mode_of(state) == ReplicationMode::none) return issues;
+  if (Health own = of_relationship(state, now); own.level != ReplicationHealth::ok)
+    issues.push_back(std::move(own));
+  for (const Finding& f : state.findings) issues.push_back({f.level, f.cause, f.next, f.since});
+  for (const Finding& f : state.neighbour.findings)
+    if (f.level != ReplicationHealth::ok)
+      issues.push_back({f.level, "on " + neighbour_name(state) + ": " + f.cause,
+                        f.next.empty() ? "" : "there: " + f.next, f.since});
+  if (!state.neighbour.skewed_since.never()) issues.push_back(of_clocks(state));
+  std::ranges::stable_sort(issues, [](const Health& a, const Health& b) { return a.level > b.level; });
+  return issues;
+}
+
+Health health_of(const State& state, Wall now) {
+  std::vector<Health> issues = health_issues(state, now);
+  return issues.empty() ? of_relationship(state, now) : std::move(issues.front());
 }
 
 }  // namespace understudy::core

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "core/state.h"
@@ -16,6 +17,9 @@ struct Health {
   Wall since;
 };
 
+// The worst of what is wrong; ok when nothing is.
 Health health_of(const State& state, Wall now);
+// All that is wrong, the worst first: of the relationship, of this host, of the other one, of their clocks.
+std::vector<Health> health_issues(const State& state, Wall now);
 
 }  // namespace understudy::core

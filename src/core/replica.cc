@@ -172,6 +172,7 @@ void answer_query(Step& step) {
     holdings.lineage.generation = std::max(holdings.lineage.generation, step.state().failover->generation);
   }
   holdings.staging = ask.staging;
+  holdings.host = HostState{step.now.wall, step.state().findings};
   step.act(QueryReply{ask.call, holdings});
 }
 

@@ -31,6 +31,7 @@ bool can_modify(const Step&);
 bool modified_meanwhile(const Step&);
 void refuse_modified(Step&);
 void modify(Step&);
+void note_checked(Step&);
 bool is_replicated(const Step&);
 void reset_statistics(Step&);
 void nothing(Step&);

@@ -65,6 +65,13 @@ struct Times {
   Wall last_freeze;  // tried by the schedule, whatever came of it
 };
 
+// The other host of the relationship, as it was met last in this run of the daemon.
+struct Neighbour {
+  std::vector<Finding> findings;  // its own words
+  Duration ahead;                 // its clock; negative: behind
+  Wall skewed_since;              // never: the clocks agree
+};
+
 struct Statistics {
   Wall since;
   uint64_t successes = 0, failures = 0, network_failures = 0, misses = 0;
@@ -86,6 +93,9 @@ struct State {
   Times times;
   Statistics statistics;
   std::vector<Job> jobs;
+  std::vector<Finding>
+      findings;            // of this host, that are not good; looked for again after a start; not stored
+  Neighbour neighbour;     // not stored
   bool suspended = false;  // by an operator; nothing is sent, or nothing is taken
 
   // primary

@@ -81,6 +81,7 @@ constexpr Transition kTable[] = {
   ROW(any,          ModifyCall,      always,               same,         refuse_state),
   ROW(any,          StatisticsCall,  is_replicated,        same,         reset_statistics),
   ROW(any,          StatisticsCall,  always,               same,         refuse_state),
+  ROW(any,          Checked,         is_replicated,        same,         note_checked),
   ROW(any,          PowerCall,       power_is_so,          same,         refuse_power),
   ROW(any,          PowerCall,       start_is_held,        same,         refuse_held),
   ROW(any,          PowerCall,       always,               same,         change_power),

@@ -10,7 +10,10 @@
 #include "authz/policy.h"
 #include "base/log.h"
 #include "cim/object_manager.h"
+#include "daemon/checker.h"
 #include "daemon/local_host.h"
+#include "daemon/notifier.h"
+#include "daemon/place_check.h"
 #include "daemon/replication_service.h"
 #include "files/posix_files.h"
 #include "http/server.h"
@@ -92,6 +95,8 @@ class Daemon final : public Composition {
   ~Daemon() override {
     http_.reset();
     if (listener_) listener_->stop();
+    if (checker_) checker_->stop();
+    if (notifier_) notifier_->stop();
     if (core_) core_->stop();
   }
 
@@ -103,10 +108,17 @@ class Daemon final : public Composition {
     US_CHECK(registry_->load());
     US_CHECK(hypervisor_.prepare());
     start_core();
+    make_checker();
+    hypervisor_.on_event([this](const Uuid& vm, core::VmEvent what) {
+      core_->post_known(vm, core::HypervisorNews{what});
+      if (what == core::VmEvent::defined) checker_->look_again(vm);
+    });
     US_CHECK(core_->load());
     core_->start();
     start_link();
-    return start_front();
+    US_CHECK(start_front());
+    checker_->start();
+    return {};
   }
 
  private:
@@ -165,12 +177,33 @@ class Daemon final : public Composition {
                                   const std::optional<std::string>&) { return open_source(vm, disks); },
                            [this](const std::vector<std::string>& paths) { return give_to_guest(paths); }};
     core_ = std::make_unique<performer::CoreLoop>(std::move(ports));
-    hypervisor_.on_event(
-        [this](const Uuid& vm, core::VmEvent what) { core_->post_known(vm, core::HypervisorNews{what}); });
+  }
+
+  // Who QEMU is cannot always be told; then nothing is known to be wrong.
+  Finding look_at(const std::string& storage) {
+    const auto owner = hypervisor_.image_owner();
+    return owner ? check_location(storage, owner->user, owner->group) : Finding();
+  }
+
+  void make_checker() {
+    const Config::Health& h = config_.health;
+    notifier_ = std::make_unique<Notifier>(h.script, Duration::seconds(h.script_seconds), config_.host_name);
+    checker_ = std::make_unique<Checker>(Checker::Parts{
+        *core_,
+        hypervisor_,
+        *registry_,
+        clock_,
+        *connector_,
+        config_.host_name,
+        {config_.replication.certificate, config_.replication.authority},
+        [this] { return listener_->healthy(); },
+        [this](const core::State& state, const core::Health& health) { notifier_->observe(state, health); }});
   }
 
   void start_link() {
-    replication_ = std::make_unique<ReplicationService>(*core_, *registry_, config_.host_name);
+    replication_ =
+        std::make_unique<ReplicationService>(*core_, *registry_, config_.host_name,
+                                             [this](const std::string& storage) { return look_at(storage); });
     listener_ = std::make_unique<Listener>(config_, *replication_, clock_, link_identity());
     if (!registry_->settings().recovery_server_enabled) return;
     listener_->want();
@@ -185,7 +218,7 @@ class Daemon final : public Composition {
         LocalHost::Parts{*core_, hypervisor_, *registry_, clock_, config_.host_name,
                          config_.replication.certificate, config_.management.certificate, *connector_,
                          [this](const ServiceSettings& settings) { return listener_->apply(settings); },
-                         [this] { return listener_->healthy(); }});
+                         [this] { return listener_->healthy(); }, *checker_});
     const auto authorize = [](const cim::Caller& caller, cim::Right right, std::string_view class_name,
                               std::string_view method) -> Status {
       US_TRY(const authz::Role role, authz::parse_role(caller.role));
@@ -237,7 +270,9 @@ class Daemon final : public Composition {
   std::shared_ptr<transfer::Throttle> throttle_;
   std::unique_ptr<link::TlsConnector> connector_;
   std::unique_ptr<performer::CoreLoop> core_;
-  hypervisor::LibvirtHypervisor hypervisor_;  // goes before the core that its events are posted to
+  std::unique_ptr<Notifier> notifier_;
+  std::unique_ptr<Checker> checker_;
+  hypervisor::LibvirtHypervisor hypervisor_;  // goes before what its events are posted to
   std::unique_ptr<ReplicationService> replication_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<LocalHost> host_;

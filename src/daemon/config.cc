@@ -137,6 +137,14 @@ Status read_hypervisor(Section section, Config::Hypervisor& h) {
   return section.finish();
 }
 
+Status read_health(Section section, Config::Health& h) {
+  section.text("script", h.script);
+  section.number("script_seconds", h.script_seconds, 1, 600);
+  US_CHECK(section.finish());
+  if (h.script.empty() || h.script.front() == '/') return {};
+  return fail(ErrorCode::invalid_parameter, "health.script: '" + h.script + "' is no absolute path");
+}
+
 }  // namespace
 
 Result<Config> parse_config(const std::string& text, const std::string& source_name) {
@@ -159,6 +167,7 @@ Result<Config> parse_config(const std::string& text, const std::string& source_n
   US_CHECK(read_management(root.section("management"), config.management));
   US_CHECK(read_replication(root.section("replication"), config.replication));
   US_CHECK(read_hypervisor(root.section("hypervisor"), config.hypervisor));
+  US_CHECK(read_health(root.section("health"), config.health));
   US_CHECK(root.finish());
   if (config.management.socket.empty()) config.management.socket = config.run_directory + "/wsman.sock";
   return config;

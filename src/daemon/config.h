@@ -47,6 +47,11 @@ struct Config {
     std::string console_directory;  // NAME.console of each replica is written there; empty: nowhere
     std::map<std::string, std::string> networks;  // a primary's network name -> ours
   } hypervisor;
+
+  struct Health {
+    std::string script;            // run on each change of a VM's health; empty: none
+    uint32_t script_seconds = 30;  // after which it is ended
+  } health;
 };
 
 // Unknown names and values out of range are errors that say file, line, name and what is allowed.

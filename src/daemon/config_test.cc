@@ -13,6 +13,8 @@ host_name = "host-a"
 address = "10.0.0.1"
 [replication]
 bandwidth = 1000000
+[health]
+script = "/usr/local/bin/told"
 [hypervisor.networks]
 lan = "lan2"
 )",
@@ -22,6 +24,8 @@ lan = "lan2"
   EXPECT_EQ(config->management.port, 5986);
   EXPECT_EQ(config->management.socket, "/run/understudy/wsman.sock");
   EXPECT_EQ(config->replication.bandwidth, 1000000u);
+  EXPECT_EQ(config->health.script, "/usr/local/bin/told");
+  EXPECT_EQ(config->health.script_seconds, 30u);
   EXPECT_EQ(config->hypervisor.networks.at("lan"), "lan2");
 }
 
@@ -33,6 +37,8 @@ TEST(Config, ErrorsNameFileLineAndWhatIsWanted) {
       {"log_json = 1", "log_json: true or false"},
       {"management = 3", "management: a table"},
       {"[replication]\naddress = \"\"", "replication.address"},
+      {"[health]\nscript = \"told\"", "no absolute path"},
+      {"[health]\nscript_seconds = 0", "health.script_seconds"},
       {"x = [", "test.toml:1"},
   };
   for (const auto& [text, wanted] : cases) {

@@ -59,6 +59,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
   if (state) {
     view.state = std::move(*state);
     view.health = core::health_of(view.state, now());
+    view.issues = core::health_issues(view.state, now());
     view.primary = primary_seen(view.state);
   }
   view.state.vm = view.vm.id;
@@ -77,6 +78,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
       if ((*store)->failed_over()) view.failover_bytes = space_of_overlays(**store);
     } else {
       view.health = {ReplicationHealth::critical, store.error().message(), store.error().hint(), now()};
+      view.issues.insert(view.issues.begin(), view.health);
     }
   }
   return view;

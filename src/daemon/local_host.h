@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "daemon/checker.h"
 #include "daemon/registry.h"
 #include "performer/core_loop.h"
 #include "providers/host.h"
@@ -24,6 +25,7 @@ class LocalHost final : public providers::Host {
     // Makes the replication listener run as these settings say; called before they are stored.
     std::function<Status(const ServiceSettings&)> apply_settings;
     std::function<bool()> listening;
+    Checker& checker;
   };
   explicit LocalHost(Parts parts) : parts_(std::move(parts)) {}
 
@@ -55,6 +57,9 @@ class LocalHost final : public providers::Host {
   providers::MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) override;
   providers::MethodResult create_point(const Uuid& vm, bool application_consistent) override;
   providers::MethodResult reset_statistics(const Uuid& vm) override;
+  Result<std::vector<providers::HostFinding>> check(const Uuid& vm) override {
+    return parts_.checker.check(vm);
+  }
   providers::MethodResult request_power(const Uuid& vm, bool on) override;
 
  private:

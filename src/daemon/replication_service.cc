@@ -56,6 +56,12 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
                                                             const transfer::PrepareRequest& request) {
   US_TRY(const AuthorizationEntry entry, registry_.entry_for(all_names(peer)));
   US_CHECK(check(request.definition));
+  if (look_) {
+    const Finding storage = look_(entry.replica_storage_location);
+    if (storage.level == ReplicationHealth::critical)
+      return fail(ErrorCode::invalid_state, host_name_ + ": " + storage.cause,
+                  "on " + host_name_ + ": " + storage.next);
+  }
   const Uuid vm = request.definition.id;
   const auto make = [&](core::CallId call) -> core::Event {
     core::PrepareAsk ask;
@@ -82,6 +88,7 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer,
   const Uuid& vm = request.vm;
   core::QueryAsk ask;
   ask.peer = peer.common_name;
+  ask.host = request.host;
   if (const auto state = core_.state(vm);
       state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
     US_TRY(const auto store, core_.performer().replica_store(vm));

@@ -2,6 +2,8 @@
 // Called on the connections' threads; lives as long as the listener.
 #pragma once
 
+#include <functional>
+
 #include "daemon/registry.h"
 #include "performer/asker.h"
 #include "transfer/peer.h"
@@ -10,8 +12,11 @@ namespace understudy::daemon {
 
 class ReplicationService final : public transfer::PeerService {
  public:
-  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name)
-      : core_(core), registry_(registry), host_name_(std::move(host_name)) {}
+  // Looks at the folder that replicas of an entry are kept in, before the first one is made there.
+  using LookAt = std::function<Finding(const std::string& storage)>;
+  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name,
+                     LookAt look = {})
+      : core_(core), registry_(registry), host_name_(std::move(host_name)), look_(std::move(look)) {}
 
   Status admit(const transfer::PeerIdentity& peer) override;
   Result<transfer::PrepareAnswer> prepare(const transfer::PeerIdentity& peer,
@@ -29,6 +34,7 @@ class ReplicationService final : public transfer::PeerService {
   performer::Asker& core_;
   const Registry& registry_;
   std::string host_name_;
+  LookAt look_;
 };
 
 }  // namespace understudy::daemon

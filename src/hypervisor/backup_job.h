@@ -26,6 +26,7 @@ class BackupJobs {
   Status delete_checkpoint_offline(const Uuid& vm, const std::string& name);
   // A freeze that a killed daemon has left: undone. No error when there is none.
   Status thaw_left_over(virDomain* domain, const Uuid& vm) const;
+  std::string freeze_mark(const Uuid& vm) const;  // a file: there while a freeze of ours is in force
   // Is there room for the scratch images of so many disks?
   Status check_scratch(size_t disks) const;
 
@@ -39,7 +40,6 @@ class BackupJobs {
   static Result<core::OpenedJob> carry_out(virDomain* domain, const Transaction& transaction);
   std::string backup_document(const core::OpenJobRequest& request, const std::vector<DiskSite>& sites,
                               const std::string& socket) const;
-  std::string freeze_mark(const Uuid& vm) const;
   std::string scratch_file(const Uuid& vm, const std::string& target) const;
   Status remove_scratch(const Uuid& vm) const;
   Result<uint64_t> scratch_share(size_t disks) const;

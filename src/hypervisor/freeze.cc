@@ -108,6 +108,15 @@ Status FrozenGuest::thaw() {
               "it is tried again at the next cut; an overloaded host or disk is the usual reason");
 }
 
+Status agent_answers(virDomain* domain, std::string_view live_xml) {
+  const std::string name = name_of(domain);
+  US_CHECK(check_agent(name, domain, live_xml));
+  bound_answers(domain);
+  const Status answers = check_answers(name, domain);
+  unbound_answers(domain);
+  return answers;
+}
+
 Status thaw_left_over(virDomain* domain, const std::string& mark) {
   const std::optional<unsigned> left = left_over(mark);
   if (!left) return {};

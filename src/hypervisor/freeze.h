@@ -32,6 +32,9 @@ class FrozenGuest {
   Monotonic since_;
 };
 
+// Asks the agent a harmless question, for at most limits::kAgentAnswer. Not while the guest is frozen by us.
+Status agent_answers(virDomain* domain, std::string_view live_xml);
+
 // Undoes a freeze of ours whose daemon and guard are both gone. What somebody else has frozen stays frozen.
 Status thaw_left_over(virDomain* domain, const std::string& mark);
 

@@ -1,6 +1,7 @@
 #include "hypervisor/libvirt_hypervisor.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include "hypervisor/domain.h"
 #include "hypervisor/element.h"
 #include "hypervisor/firmware.h"
+#include "hypervisor/freeze.h"
 #include "hypervisor/qcow2_header.h"
 #include "hypervisor/replica_domain.h"
 
@@ -321,6 +323,15 @@ Status LibvirtHypervisor::watch_disks(const Uuid& vm, bool on) {
 }
 Status LibvirtHypervisor::forget_disk_changes(const Uuid& vm) {
   return watch_.forget(vm);
+}
+
+Status LibvirtHypervisor::agent_answers(const Uuid& vm) {
+  US_TRY(const ConnectionRef connection, connection_->get());
+  US_TRY(const DomainRef domain, find_domain(connection.get(), vm));
+  // An agent that is at work for a cut answers: the cut asks it first.
+  if (::access(jobs_->freeze_mark(vm).c_str(), F_OK) == 0) return {};
+  US_TRY(const std::string xml, domain_xml(domain.get(), 0));
+  return hypervisor::agent_answers(domain.get(), xml);
 }
 
 Result<Bytes> LibvirtHypervisor::nvram(const Uuid& vm) {

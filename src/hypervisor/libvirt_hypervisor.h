@@ -88,6 +88,7 @@ class LibvirtHypervisor final : public core::Hypervisor {
 
   Status watch_disks(const Uuid& vm, bool on) override;
   Status forget_disk_changes(const Uuid& vm) override;
+  Status agent_answers(const Uuid& vm) override;
   Result<Bytes> nvram(const Uuid& vm) override;
   Status hold(const Uuid& vm, const std::string& reason) override;
   Status lift_hold(const Uuid& vm) override;

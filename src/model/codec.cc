@@ -79,6 +79,25 @@ void fields(JsonFields& f, Staging& staging) {
   f.object("cursor", staging.cursor);
 }
 
+void fields(JsonFields& f, Finding& finding) {
+  f.choice("level", finding.level,
+           {ReplicationHealth::ok, ReplicationHealth::warning, ReplicationHealth::critical});
+  std::string cause = clipped(finding.cause, kMostSentence);
+  std::string next = clipped(finding.next, kMostSentence);
+  f.text("check", finding.check, kMostWord, 1);
+  f.text("cause", cause, kMostSentence);
+  f.text("next", next, kMostSentence);
+  f.time("since", finding.since);
+  if (!f.reading()) return;
+  finding.cause = std::move(cause);
+  finding.next = std::move(next);
+}
+
+void fields(JsonFields& f, HostState& host) {
+  f.time("clock", host.clock);
+  f.objects("findings", host.findings, limits::kMostFindings);
+}
+
 void fields(JsonFields& f, Holdings& holdings) {
   using enum ReplicationState;
   f.choice("mode", holdings.mode,
@@ -89,6 +108,7 @@ void fields(JsonFields& f, Holdings& holdings) {
             critical, waiting_for_resync, resynchronizing, resync_suspended, failover_in_progress});
   f.object("lineage", holdings.lineage);
   f.object("staging", holdings.staging);
+  f.object("host", holdings.host);
 }
 
 void fields(JsonFields& f, RecoveryPoint& point) {

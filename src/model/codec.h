@@ -25,6 +25,8 @@ void fields(JsonFields& f, DiskGeometry& disk);
 void fields(JsonFields& f, Cursor& cursor);
 void fields(JsonFields& f, TransferKey& key);
 void fields(JsonFields& f, Staging& staging);
+void fields(JsonFields& f, Finding& finding);
+void fields(JsonFields& f, HostState& host);
 void fields(JsonFields& f, Holdings& holdings);
 void fields(JsonFields& f, RecoveryPoint& point);
 void fields(JsonFields& f, Job& job);

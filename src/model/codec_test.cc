@@ -18,7 +18,8 @@ Staging staging() {
   return {{lineage(), 6, TransferKind::delta}, {31, limits::kMostDiskSize}};
 }
 Holdings holdings() {
-  return {ReplicationMode::replica, ReplicationState::failover_in_progress, lineage(), staging()};
+  HostState host{kTime, {{ReplicationHealth::critical, "space", "1 MiB is free", "df /srv", kTime}}};
+  return {ReplicationMode::replica, ReplicationState::failover_in_progress, lineage(), staging(), host};
 }
 RecoveryPoint point() {
   return {kId, lineage(), PointType::planned, kTime, kTime, 1ULL << 63, PointKeep::on_demand};
@@ -128,7 +129,7 @@ TEST(Codec, GuardsEveryMemberOfEveryType) {
   expect_guarded(DiskGeometry{"vdzz", limits::kMostDiskSize});
   expect_guarded(staging().key);
   expect_guarded(staging());
-  expect_guarded(holdings(), {"staging"});
+  expect_guarded(holdings(), {"staging", "host"});
   expect_guarded(point());
   expect_guarded(job(), {"error"});
   expect_guarded(settings());
@@ -136,6 +137,19 @@ TEST(Codec, GuardsEveryMemberOfEveryType) {
   expect_guarded(AuthorizationEntry{"*.dom.example", "/srv/replicas", "g"});
   expect_guarded(*job().error);
   expect_guarded(definition());
+}
+
+TEST(Codec, BoundsWhatAnotherHostSaysOfItself) {
+  HostState host = *holdings().host;
+  host.findings.resize(limits::kMostFindings, host.findings.front());
+  EXPECT_TRUE(decode<HostState>(encode(host)));
+  host.findings.push_back(host.findings.front());
+  EXPECT_FALSE(decode<HostState>(encode(host)));
+  host.findings.resize(1);
+  host.findings[0].cause.assign(1 << 16, 'x');
+  EXPECT_TRUE(decode<HostState>(encode(host))) << "a sentence of ours is cut";
+  host.findings[0].check.clear();
+  EXPECT_FALSE(decode<HostState>(encode(host)));
 }
 
 TEST(Codec, DefaultsRoundTrip) {

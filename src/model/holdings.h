@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "model/disk.h"
+#include "model/finding.h"
 #include "model/lineage.h"
 #include "model/states.h"
 
@@ -39,6 +40,7 @@ struct Holdings {
   ReplicationState state = ReplicationState::disabled;
   Lineage lineage;                 // of the newest published point; sequence 0 = none yet
   std::optional<Staging> staging;  // what is half received
+  std::optional<HostState> host = std::nullopt;
   bool operator==(const Holdings&) const = default;
 };
 

@@ -140,7 +140,10 @@ void Core::reload(const Uuid& vm, const core::Actions& undone, size_t from, cons
     US_ASSERT(decoded.has_value());
     state = std::move(*decoded);
   }
-  state.heard = engine(vm).state().heard;  // the primary is as alive as before
+  // What is not stored holds on.
+  state.heard = engine(vm).state().heard;
+  state.findings = engine(vm).state().findings;
+  state.neighbour = engine(vm).state().neighbour;
   if (const auto next = slots_.release(vm)) outlets_.post(*next, core::SlotGranted{});
   performer_.abandon(vm);
   timers_.erase(vm);

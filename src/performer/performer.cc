@@ -177,10 +177,17 @@ void Performer::on(const State& state, const core::PreparePeer& action) {
       [result](const Error& error) -> core::Event { return result(fail(error), {}); });
 }
 
-Result<Holdings> Performer::ask_replica(Runtime& mine, const State& state) {
+// The answer was given at some instant between the question and its arrival: `ahead` is what cannot be less.
+Result<Holdings> Performer::ask_replica(Runtime& mine, const State& state, Duration& ahead) {
   US_TRY(transfer::Peer * peer, connected_peer(mine, state));
-  auto held = peer->query({state.vm, state.settings});
+  const Wall asked = ports_.clock.now().wall;
+  auto held = peer->query({state.vm, state.settings, HostState{asked, state.findings}});
+  const Wall answered = ports_.clock.now().wall;
   if (!held) mine.peer.reset();
+  if (held && held->host)
+    ahead = held->host->clock > answered ? held->host->clock - answered
+            : held->host->clock < asked  ? held->host->clock - asked
+                                         : Duration();
   return held;
 }
 
@@ -191,7 +198,10 @@ void Performer::on(const State& state, const core::TakeInventory& action) {
       [this, mine, state, id = action.id]() -> core::Event {
         const Turn turn(*mine);
         mine->peer.reset();
-        return core::Inventoried{id, ports_.hypervisor.inspect(state.vm), ask_replica(*mine, state)};
+        Duration ahead;
+        auto vm = ports_.hypervisor.inspect(state.vm);
+        auto replica = ask_replica(*mine, state, ahead);
+        return core::Inventoried{id, std::move(vm), std::move(replica), ahead};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::Inventoried{id, fail(error), fail(error)};

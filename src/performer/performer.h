@@ -135,7 +135,7 @@ class Performer {
   Result<std::unique_ptr<transfer::Peer>> connect(const State& state, const CancelToken& cancel);
   Result<transfer::Peer*> connected_peer(Runtime& runtime, const State& state);
   Result<transfer::Source*> opened_source(Runtime& runtime, const State& state);
-  Result<Holdings> ask_replica(Runtime& runtime, const State& state);
+  Result<Holdings> ask_replica(Runtime& runtime, const State& state, Duration& ahead);
   Result<core::OpenedJob> open_job(Runtime& runtime, const State& state, const core::OpenJob& action,
                                    uint64_t& bytes_to_send);
   void note_machine(Runtime& runtime, const State& state);

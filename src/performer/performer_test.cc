@@ -70,6 +70,7 @@ struct NoHypervisor : core::Hypervisor {
   Status delete_checkpoint_offline(const Uuid&, const std::string&) override { return {}; }
   Status watch_disks(const Uuid&, bool) override { return {}; }
   Status forget_disk_changes(const Uuid&) override { return {}; }
+  Status agent_answers(const Uuid&) override { return fail(none()); }
   Result<Bytes> nvram(const Uuid&) override { return Bytes(); }
   Status hold(const Uuid&, const std::string&) override { return {}; }
   Status lift_hold(const Uuid&) override { return {}; }

@@ -11,6 +11,7 @@
 #include "core/health.h"
 #include "core/ports/hypervisor.h"
 #include "core/state.h"
+#include "model/finding.h"
 
 namespace understudy::providers {
 
@@ -28,10 +29,17 @@ struct VmView {
   bool listed = true;
   core::State state;
   core::Health health;
+  std::vector<core::Health> issues;     // all that is wrong, the worst first
   core::PrimarySeen primary;            // on a replica
   std::vector<RecoveryPoint> points;    // oldest first
   std::vector<SetAsideView> set_aside;  // oldest first
   uint64_t failover_bytes = 0;          // what the overlays of a failover take up
+};
+
+// What a check found, and which host it is about.
+struct HostFinding {
+  std::string host;
+  Finding finding;
 };
 
 // A method that was accepted: done (no job), or the job's id (ReturnValue 4096).
@@ -80,6 +88,8 @@ class Host {
   virtual MethodResult resynchronize(const Uuid& vm, std::optional<Wall> start) = 0;  // none: now
   virtual MethodResult create_point(const Uuid& vm, bool application_consistent) = 0;
   virtual MethodResult reset_statistics(const Uuid& vm) = 0;
+  // Would a failover work, as far as this host can tell? invalid_state when the VM is not replicated here.
+  virtual Result<std::vector<HostFinding>> check(const Uuid& vm) = 0;
   virtual MethodResult request_power(const Uuid& vm, bool on) = 0;
 };
 

@@ -26,7 +26,8 @@ Wall last_application_consistent(const VmView& view);
 cim::Instance disk_instance(const Uuid& vm, const DiskGeometry& disk);
 cim::Instance error_instance(const Error& error, const cim::ObjectPath& source);  // Msvm_Error
 cim::Instance statistics_instance(Host& host, const VmView& view);  // Msvm_ReplicationStatistics
-std::optional<cim::Instance> health_issue(const VmView& view);      // Msvm_Error; none when it is Ok
+std::vector<cim::Instance> health_issues(const VmView& view);       // Msvm_Error; none when it is Ok
+cim::Instance finding_instance(const VmView& view, const HostFinding& found);  // Understudy_Finding
 
 // --- of the host (host_instances.cc) ---
 void system_of_host(Host& host, Instances& out);

@@ -105,6 +105,11 @@ class FakeHost : public Host {
     return called((application_consistent ? "consistent point of " : "point of ") + vm.lower());
   }
   MethodResult reset_statistics(const Uuid& vm) override { return called("reset " + vm.lower()); }
+  Result<std::vector<HostFinding>> check(const Uuid& vm) override {
+    auto checked = called("check " + vm.lower());
+    if (!checked) return fail(checked.error());
+    return findings;
+  }
   MethodResult request_power(const Uuid& vm, bool on) override {
     return called((on ? "power on " : "power off ") + vm.lower());
   }
@@ -123,6 +128,7 @@ class FakeHost : public Host {
   std::vector<AuthorizationEntry> entries;
   std::vector<Bytes> installed;
   ReplicationSettings created;
+  std::vector<HostFinding> findings;
   std::string last_call;
   std::vector<std::string> calls;
   std::map<std::string, Error> refused;  // a call, as last_call has it: only this one is refused
@@ -171,6 +177,7 @@ inline std::vector<VmView> three_vms() {
   primary.state.statistics.bytes = 12345;
   primary.state.warnings = {"network 'lan' is mapped to 'default'"};
   primary.health = {ReplicationHealth::warning, "the first copy is not complete", "wait", ago(60)};
+  primary.issues = {primary.health};
   Job copy{kJob, JobType::send_initial, JobState::running, "First copy of db", ago(60), {}, 300, 1200, {}};
   Job failed{kFailedJob, JobType::start_replication, JobState::exception, "Start", ago(90), ago(80), 0, 0,
              {}};

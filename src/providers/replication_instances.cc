@@ -66,6 +66,19 @@ Wall newest_cut(const VmView& view) {
   return view.points.empty() ? view.state.times.last_cut : view.points.back().cut;
 }
 
+void issues(cim::Instance& i, const std::vector<core::Health>& found) {
+  std::vector<cim::Value::Scalar> levels, causes, nexts, since;
+  for (const core::Health& issue : found) {
+    levels.emplace_back(static_cast<uint64_t>(issue.level));
+    causes.emplace_back(issue.cause);
+    nexts.emplace_back(issue.next);
+    since.emplace_back(cim::DateTime::at(issue.since));
+  }
+  if (found.empty()) return;
+  i.set("IssueHealth", std::move(levels)).set("IssueCauses", std::move(causes));
+  i.set("IssueNexts", std::move(nexts)).set("IssueSince", std::move(since));
+}
+
 // A number, and beside it what its value map calls it.
 template <class Number>
 void set_with_text(cim::Instance& i, const char* property, Number number) {
@@ -242,11 +255,15 @@ void status(Host& host, const VmView& view, Instances& out) {
   set_known(i, "HealthNext", h.next);
   if (!h.since.never()) i.set("HealthSince", cim::DateTime::at(h.since));
   if (core::mode_of(s) != ReplicationMode::none) {
+    issues(i, view.issues);
     if (const Wall cut = newest_cut(view); !cut.never()) {
-      const Duration age = std::max(host.now() - cut, Duration{});
+      // A cut is dated by the primary's clock.
+      const Duration ahead = core::is_replica(s.phase) ? s.neighbour.ahead : Duration{};
+      const Duration age = std::max(host.now() + ahead - cut, Duration{});
       i.set("LastCutTime", cim::DateTime::at(cut));
       i.set("RecoveryPointAgeSeconds", static_cast<uint64_t>(age.whole_seconds()));
     }
+    i.set("ClockAheadMilliseconds", s.neighbour.ahead.whole_millis());
     i.set("RecoveryPoints", view.points.size());
     i.set("ReplicationInterval", s.settings.replication_interval);
     set_known(i, "PrimaryHost",

@@ -226,8 +226,20 @@ Result<cim::InvokeResult> get_statistics(const Call& call) {
   result.out.set("ReplicationStatistics",
                  array_of({cim::format_embedded(statistics_instance(call.host, view))}));
   std::vector<cim::Value::Scalar> issues;
-  if (const auto issue = health_issue(view)) issues.emplace_back(cim::format_embedded(*issue));
+  for (const cim::Instance& issue : health_issues(view)) issues.emplace_back(cim::format_embedded(issue));
   result.out.set("ReplicationHealthIssues", std::move(issues));
+  return result;
+}
+
+Result<cim::InvokeResult> check_replication(const Call& call) {
+  US_TRY(const Uuid vm, vm_argument(call));
+  US_TRY(const VmView view, view_of(call, vm));
+  US_TRY(const std::vector<HostFinding> all, call.host.check(vm));
+  std::vector<cim::Value::Scalar> findings;
+  for (const HostFinding& found : all)
+    findings.emplace_back(cim::format_embedded(finding_instance(view, found)));
+  cim::InvokeResult result;
+  result.out.set("Findings", std::move(findings));
   return result;
 }
 
@@ -296,9 +308,8 @@ Result<cim::InvokeResult> service_methods(const Call& call) {
 
 Result<cim::InvokeResult> own_service_methods(const Call& call) {
   static const Table table = {
-      {"CreateRecoveryPoint", create_recovery_point},
-      {"RequestStateChange", daemon_is_its_own},
-      {"StartService", daemon_is_its_own},
+      {"CheckReplication", check_replication},   {"CreateRecoveryPoint", create_recovery_point},
+      {"RequestStateChange", daemon_is_its_own}, {"StartService", daemon_is_its_own},
       {"StopService", daemon_is_its_own},
   };
   return call_from(table, call);

@@ -76,11 +76,15 @@ TEST_F(Statistics, SayWhyTheHealthIsNotOk) {
 
   VmView& view = host_.views[1];
   view.state.cause = Error(ErrorCode::access_denied, "hostb.example does not take it", "authorize");
-  view.health = {ReplicationHealth::critical, "hostb.example does not take it", "authorize", ago(5)};
+  view.issues = {{ReplicationHealth::critical, "hostb.example does not take it", "authorize", ago(5)}};
   const cim::Instance critical =
       only_element(on_vm("GetReplicationStatistics", primary_), "ReplicationHealthIssues", "Msvm_Error");
   EXPECT_EQ(critical.get("PerceivedSeverity").number(), 4U);
   EXPECT_EQ(critical.get("MessageID").text(), "32769");
+
+  view.issues.push_back({ReplicationHealth::warning, "the clocks differ", "", ago(5)});
+  const auto two = on_vm("GetReplicationStatistics", primary_);
+  EXPECT_EQ(two.out.get("ReplicationHealthIssues").array()->size(), 2U);
 
   const auto fine = on_vm("GetReplicationStatistics", replica_);
   EXPECT_EQ(fine.return_value, 0U);
@@ -141,6 +145,44 @@ TEST_F(Statistics, CertificatesAreBase64) {
   ASSERT_EQ(two.out.get("EncodedCertificates").array()->size(), 2U);
   EXPECT_EQ(std::get<std::string>(two.out.get("EncodedCertificates").array()->front()),
             to_base64(host_.installed[0]));
+}
+
+TEST_F(Statistics, AndAllIssuesAreInTheStatus) {
+  host_.views[1].issues.push_back({ReplicationHealth::warning, "the clocks differ", "", ago(5)});
+  host_.views[1].state.neighbour.ahead = Duration::millis(-1500);
+  const auto found = query("SELECT * FROM Understudy_ReplicationStatus WHERE ElementName = 'db'");
+  ASSERT_EQ(found.size(), 1U);
+  const cim::Instance& status = found[0].instance;
+  ASSERT_EQ(status.get("IssueCauses").array()->size(), 2U);
+  EXPECT_EQ(std::get<std::string>(status.get("IssueCauses").array()->at(1)), "the clocks differ");
+  EXPECT_EQ(status.get("IssueHealth").array()->size(), 2U);
+  EXPECT_EQ(status.get("IssueNexts").array()->size(), 2U);
+  EXPECT_EQ(status.get("IssueSince").array()->size(), 2U);
+}
+
+TEST_F(Statistics, ACheckSaysWhatItFoundAndWhere) {
+  host_.findings = {
+      {"hosta.example", {ReplicationHealth::ok, "definition", "it can travel", {}}},
+      {"hostb.example", {ReplicationHealth::critical, "location", "QEMU may not pass", "chmod", ago(9)}}};
+  const auto check = [&](cim::Value vm) {
+    return invoke(path("SELECT * FROM Understudy_ReplicationService"), "CheckReplication",
+                  cim::Instance("INPUT").set("ComputerSystem", std::move(vm)));
+  };
+  const auto result = check(primary_);
+  EXPECT_EQ(result.return_value, 0U);
+  EXPECT_EQ(host_.last_call, "check " + kPrimary.lower());
+  const auto* texts = result.out.get("Findings").array();
+  ASSERT_TRUE(texts && texts->size() == 2);
+  const auto second = cim::parse_embedded([](std::string_view text) { return wsman::parse_xml(text); },
+                                          std::get<std::string>(texts->back()), "Understudy_Finding");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->get("Host").text(), "hostb.example");
+  EXPECT_EQ(second->get("Health").number(), 3U);
+  EXPECT_EQ(second->get("Next").text(), "chmod");
+  EXPECT_FALSE(second->get("Since").null());
+  EXPECT_EQ(check(service_).return_value, 32773U);
+  host_.verdict.error = Error(ErrorCode::invalid_state, "it is not replicated");
+  EXPECT_EQ(check(alone_).return_value, 32775U);
 }
 
 class Settings : public ProvidersTest {

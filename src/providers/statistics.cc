@@ -22,17 +22,29 @@ cim::Instance statistics_instance(Host& host, const VmView& view) {
   return i;
 }
 
-std::optional<cim::Instance> health_issue(const VmView& view) {
+std::vector<cim::Instance> health_issues(const VmView& view) {
   constexpr unsigned kMedium = 3;
   constexpr unsigned kHigh = 4;
-  const core::Health& health = view.health;
-  if (health.level != ReplicationHealth::warning && health.level != ReplicationHealth::critical)
-    return std::nullopt;
-  const std::optional<Error>& cause = view.state.cause;
-  const bool known = cause && cause->message() == health.cause;
-  cim::Instance i = error_instance(
-      Error(known ? cause->code() : ErrorCode::failed, health.cause, health.next), vm_path(view.vm.id));
-  i.set("PerceivedSeverity", health.level == ReplicationHealth::critical ? kHigh : kMedium);
+  std::vector<cim::Instance> issues;
+  for (const core::Health& issue : view.issues) {
+    const std::optional<Error>& cause = view.state.cause;
+    const bool known = cause && cause->message() == issue.cause;
+    issues.push_back(error_instance(Error(known ? cause->code() : ErrorCode::failed, issue.cause, issue.next),
+                                    vm_path(view.vm.id)));
+    issues.back().set("PerceivedSeverity", issue.level == ReplicationHealth::critical ? kHigh : kMedium);
+  }
+  return issues;
+}
+
+cim::Instance finding_instance(const VmView& view, const HostFinding& found) {
+  const Finding& f = found.finding;
+  cim::Instance i = with_defaults("Understudy_Finding");
+  i.set("InstanceID", "Microsoft:" + view.vm.id.upper() + "\\" + found.host + "\\" + f.check);
+  i.set("ElementName", view.vm.name).set("VirtualSystemIdentifier", view.vm.id.upper());
+  i.set("Host", found.host).set("Check", f.check).set("Health", static_cast<unsigned>(f.level));
+  i.set("Cause", f.cause);
+  if (!f.next.empty()) i.set("Next", f.next);
+  if (!f.since.never()) i.set("Since", cim::DateTime::at(f.since));
   return i;
 }
 

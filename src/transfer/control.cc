@@ -93,6 +93,7 @@ void fields(JsonFields& f, PrepareAnswer& answer) {
 void fields(JsonFields& f, QueryRequest& request) {
   f.id("vm", request.vm);
   f.object("settings", request.settings);
+  f.object("host", request.host);
 }
 void fields(JsonFields& f, BeginRequest& request) {
   f.id("vm", request.vm);

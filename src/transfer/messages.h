@@ -41,6 +41,7 @@ struct QueryRequest {
   Uuid vm;
   // As the primary has them now; the replica takes them. None from a primary of before they travelled.
   std::optional<ReplicationSettings> settings = std::nullopt;
+  std::optional<HostState> host = std::nullopt;
 };
 struct BeginRequest {
   Uuid vm;

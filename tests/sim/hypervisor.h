@@ -70,6 +70,7 @@ class SimHypervisor final : public core::Hypervisor {
   Status delete_checkpoint_offline(const Uuid& vm, const std::string& name) override;
   Status watch_disks(const Uuid& vm, bool on) override;
   Status forget_disk_changes(const Uuid& vm) override;
+  Status agent_answers(const Uuid&) override { return {}; }
   Result<Bytes> nvram(const Uuid& vm) override;
   Status hold(const Uuid& vm, const std::string& reason) override;
   Status lift_hold(const Uuid& vm) override;

@@ -113,6 +113,8 @@ class Hypervisor {
   virtual Status watch_disks(const Uuid& vm, bool on) = 0;
   // After a resync has covered VmFacts::changed_while_off. No error when there is none.
   virtual Status forget_disk_changes(const Uuid& vm) = 0;
+  // Does the guest's agent answer? Asks it a harmless question, for at most limits::kAgentAnswer.
+  virtual Status agent_answers(const Uuid& vm) = 0;
   // What the firmware of a UEFI VM has stored, as it is now; empty when it has none.
   virtual Result<Bytes> nvram(const Uuid& vm) = 0;
 
