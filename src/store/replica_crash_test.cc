@@ -219,6 +219,29 @@ TEST(ReplicaCrash, AtEveryOperationNothingListedIsLostAndLifeGoesOn) {
   }
 }
 
+// Else what goes on at the cursor has no checksums for what is before it.
+TEST(ReplicaCrash, WhatACursorNamesIsThereWithItsChecksums) {
+  std::vector<Step> first(script());
+  first.resize(1);
+  Life whole(first);
+  whole.files().die_at(0);
+  (void)whole.go_on();
+  size_t resumed = 0;
+  for (uint64_t seed = 128; seed / 128 <= whole.files().operations(); ++seed) {
+    SCOPED_TRACE("killed at operation " + std::to_string(seed / 128) + ", seed " + std::to_string(seed));
+    Life life(first);
+    life.files().die_at(seed / 128);
+    (void)life.go_on();
+    life.restart_machine(seed);
+    if (!life.start() || !life.store()->staging()) continue;
+    ++resumed;
+    for (const char* sums : {"vda-1-1.qcow2.sums", "vdb-1-1.qcow2.sums"})
+      EXPECT_TRUE(*life.files().exists(std::string(kDirectory) + "/incoming/" + sums)) << sums;
+    if (testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(resumed, 20u);
+}
+
 TEST(ReplicaCrash, AFailedOperationIsOvercomeWithoutARestart) {
   const auto all = script();
   const uint64_t operations = operations_of(all);

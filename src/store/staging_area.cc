@@ -88,6 +88,7 @@ Status StagingArea::make_images(const StagedLayer& layer, const std::optional<Ch
     US_TRY(auto image, SummedImage::create(files_, path(layer, disk), wanted));
     made.push_back(std::move(image));
   }
+  US_CHECK(files_.sync_directory(layout_.incoming()));  // before a cursor names them
   images_ = std::move(made);
   return {};
 }
