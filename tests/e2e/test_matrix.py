@@ -227,11 +227,6 @@ def test_by_a_caller_without_the_right(replica, reader, cell, method):
     replica.is_(STANDBY)
 
 
-def test_network_settings_arrive_later(replica, cell):
-    with cell("SetFailoverNetworkAdapterSettings", "any call: this version does not have it"):
-        replica.refused("SetFailoverNetworkAdapterSettings", 32770)
-
-
 # ---- states ----
 
 def test_of_a_vm_that_is_not_replicated(site, replica, cell):
@@ -262,13 +257,18 @@ def test_on_the_primary(site, replica, cell):
 
 def test_before_the_first_point(site, replica, cell):
     vm = site.a.define_guest("first", disks=("16M",), cmdline=IDLE, start=True)
-    site.daemon("A").start("performer.job-opened:stop")
-    site.enable("first", wait=False)
+    site.daemon("A").start()
+    site.cli("A", "pause", VM)  # the only job that is opened is that of the first copy
+    site.enable("first", start=False)
+    site.daemon("A").restart("performer.job-opened:stop")
+    site.cli("A", "start", "first", "--no-wait")
     site.daemon("A").wait_stopped()
     for method, situation in [(FAILOVER, "during the first copy: there is no point yet"), (REVERT, "during the first copy")]:
         with cell(method, situation):
             replica.refused(method, 32775, ComputerSystem=vm_ref(vm))
     site.daemon("A").kill()
+    site.daemon("A").start()
+    site.cli("A", "resume", VM)
     site.a.virsh("destroy", "first")
 
 
