@@ -86,8 +86,9 @@ def merging_chain(site, vm, keep_a_point):
     return below, kept
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("old", [False, True], ids=["to the latest point", "to an older point"])
-def test_failover_during_a_merge(site, vm, old):
+def test_failover_during_a_merge(site, cell, vm, old):
     below, kept = merging_chain(site, vm, old)
     client = site.wsman("B")
     with slow_file(site, below) as writes:
@@ -97,9 +98,10 @@ def test_failover_during_a_merge(site, vm, old):
         chain = site.manifest(vm)["chain"]
         begun = writes()
         reference = Ref("Msvm_VirtualSystemSettingData", InstanceID=f"Microsoft:{point['id'].upper()}") if old else None
-        answer = client.service("InitiateFailover", ComputerSystem=vm_ref(vm), SnapshotSettingData=reference)
-        before = writes()  # strace slows the answer down; what counts is what the merge does after it
-        site.done("B", answer)
+        with cell("InitiateFailover", f"while older data is being merged, to {'an older' if old else 'the latest'} point"):
+            answer = client.service("InitiateFailover", ComputerSystem=vm_ref(vm), SnapshotSettingData=reference)
+            before = writes()  # strace slows the answer down; what counts is what the merge does after it
+            site.done("B", answer)
         assert writes() - before <= PREEMPTED_WITHIN
         assert site.manifest(vm)["chain"] == chain and site.b.path(below).exists(), "the merge was not over"
     print(f"{begun} writes of the merge before the failover, {before - begun} until it was accepted, {writes() - before} until it was done, of {CELLS * 64 // 1024}")
@@ -124,3 +126,21 @@ def test_failover_during_a_merge(site, vm, old):
     if site.status("A", vm)["Phase"] == "halted":  # it has heard of the failover meanwhile
         site.cli("A", "resume", VM)
     site.wait_settled(vm)
+
+
+@pytest.mark.matrix
+@pytest.mark.long
+def test_failover_that_is_cancelled_while_the_merge_ends(site, cell, vm):
+    below, _ = merging_chain(site, vm, False)
+    client = site.wsman("B")
+    with slow_file(site, below) as writes:
+        cut(site, vm)
+        until(lambda: writes() >= UNDER_WAY, 60, "the merge has begun")
+        with cell("InitiateFailover", "cancelled (RequestStateChange 4) while the merge in its way ends"):
+            answer = client.service("InitiateFailover", ComputerSystem=vm_ref(vm))
+            cancelled = client.invoke("Msvm_ConcreteJob", "RequestStateChange", {"InstanceID": answer["Job"]}, RequestedState=4)
+            assert cancelled["ReturnValue"] == 0, cancelled
+            assert site.wait_job("B", answer["Job"])["JobState"] == "8"
+    assert client.vm(vm)["ReplicationState"] == "3"
+    site.cli("A", "point", "create", VM)  # replication goes on
+    until(lambda: site.merged(vm), 60, lambda: f"and so do merges: {site.manifest(vm)['chain']}")

@@ -106,6 +106,7 @@ class Wsman:
 
     def __init__(self, host, login, endpoint=None, authority="/etc/understudy/tls/authority.crt"):
         self.host = host
+        self.recorder = None  # is told every envelope that was sent and answered (recorder.py)
         endpoint = endpoint or f"https://{host.hostname}:5986/wsman"
         worker = Path(__file__).with_name("winrm_worker.py")
         self._worker = host.popen(["/usr/bin/python3", worker, login[0], endpoint, login[1], login[2], authority],
@@ -127,6 +128,8 @@ class Wsman:
         reply = json.loads(line)
         if "fault" in reply:
             raise Fault(reply["fault"])
+        if self.recorder:
+            self.recorder.saw(self.host.name, envelope, reply["answer"])
         body = ET.fromstring(reply["answer"]).find(f"{{{S}}}Body")
         fault = body.find(f"{{{S}}}Fault")
         if fault is not None:
