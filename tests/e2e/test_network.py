@@ -100,7 +100,7 @@ def test_a_guest_without_a_channel_leaves_the_failover_standing(site, vms):
     assert "no channel" in site.cli("B", "network", "show", "mute")
     site.cli("B", "network", "set", "mute", "--clear")
     assert "no channel" not in site.status("B", vms["mute"])["HealthCause"]
-    site.cli("B", "vm", "stop", "mute")
+    site.cli("B", "vm", "stop", "mute", "--yes")
 
 
 def test_the_guest_answers_on_its_new_address(site, vms):
@@ -118,12 +118,12 @@ def test_the_guest_answers_on_its_new_address(site, vms):
     until(lambda: answers(site, OTHER), 20, f"the guest answers on {OTHER}")
     assert not answers(site, NEW)
     # Once in a failover: what the guest does with its network afterwards is its own.
-    site.cli("B", "vm", "stop", "netted")
+    site.cli("B", "vm", "stop", "netted", "--yes")
     console = site.serial(site.b, "netted", from_start=False)
     site.cli("B", "vm", "start", "netted")
     console.wait_for(r"^READY", 120)
     assert inside(site) == {OLD} | {a for a in inside(site) if a.startswith("fe80:")}
-    site.cli("B", "vm", "stop", "netted")
+    site.cli("B", "vm", "stop", "netted", "--yes")
     site.cli("B", "revert", "netted", "--yes")
     fail_over_and_start(site, "netted")
     wait_taken(site, vm)
@@ -141,4 +141,4 @@ def test_an_agent_that_does_not_come_is_said_and_still_awaited(site, vms):
     assert "qemu-guest-agent" in status["HealthNext"]
     job = network_job(site, vm)
     assert job["JobState"] == "10" and job["ErrorCode"] == "32777", job
-    site.cli("B", "vm", "stop", "silent")
+    site.cli("B", "vm", "stop", "silent", "--yes")
