@@ -30,7 +30,6 @@ JOB_ENDS = {
 
 AT_ONCE = "never at once: what it does takes a job"
 NO_TEXT = "it has no parameter that carries an embedded instance"
-LATER = "arrives with the rows of its tests; what it answers is in test_network.py"
 TEST_REPLICA = "needs a test replica; TestReplicaSystem is not there yet"
 NOT_MADE = {
     ("InitiateFailover", 0): AT_ONCE,
@@ -42,8 +41,9 @@ NOT_MADE = {
     ("RevertFailover", 32776): NO_TEXT,
     ("RevertFailover", 32778): "space is needed by the job only, which says so",
     ("RevertFailover", (8, 32768)): "a revert cannot be cancelled",
-    **{("SetFailoverNetworkAdapterSettings", code): LATER
-       for code in RETURN_VALUES["SetFailoverNetworkAdapterSettings"] if code != 32769},
+    ("SetFailoverNetworkAdapterSettings", 4096): "it is done at once: there is no job",
+    ("SetFailoverNetworkAdapterSettings", 32771): "it does not look at what the replica holds",
+    ("SetFailoverNetworkAdapterSettings", 32778): "it takes no space but a row of the state database",
 }
 # Situations of the specification that no code stands for.
 OPEN = [("InitiateFailover", "while a test replica exists", TEST_REPLICA),

@@ -1,4 +1,4 @@
-"""Every documented answer of InitiateFailover and RevertFailover, each made by a fault outside the daemon.
+"""Every documented answer of the failover methods, each made by a fault outside the daemon.
 
 One guest with three points on B; host-a's daemon is silent unless a test needs it. The rows of docs/reference/methods.md
 come from what a recorder saw between client and daemon (recorder.py), the situations are named here.
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from sites import IDLE, PASSWORD, until
-from wsman import Fault, Ref, Wsman, vm_ref
+from wsman import Fault, Ref, Wsman, embedded, vm_ref
 
 pytestmark = pytest.mark.matrix
 
 VM = "matrix"
 FAILOVER, REVERT = "InitiateFailover", "RevertFailover"
 METHODS = [FAILOVER, REVERT]
+NETWORK, CARD = "SetFailoverNetworkAdapterSettings", "Msvm_FailoverNetworkAdapterSettingData"
 STANDBY, FAILED_OVER = "3", "5"
 LOG = "/run/slow-folder"
 HOLDS = "/var/lib/understudy/holds"
@@ -41,6 +42,8 @@ class Replica:
 
     def call(self, method, client=None, **values):
         values = {"ComputerSystem": vm_ref(self.vm)} | values
+        if method == NETWORK:
+            values = {"NetworkSettings": embedded(CARD, DHCPEnabled=True, IPAddresses=[])} | values
         return (client or self.client).service(method, **values)
 
     def refused(self, method, code, **kw):
@@ -104,7 +107,8 @@ class Replica:
 
 @pytest.fixture(scope="module")
 def replica(site):
-    vm = site.a.define_guest(VM, disks=("64M", "16M"), cmdline="us=50000", start=True)
+    site.b.ensure_network()
+    vm = site.a.define_guest(VM, disks=("64M", "16M"), cmdline="us=50000", network=True, start=True)
     site.a.console(VM).wait_for(r"^READY", 120)
     site.b.mount_small(site.replica(vm), "192m")
     site.enable(VM)
@@ -198,7 +202,7 @@ def test_what_is_no_point_of_this_vm(site, replica, cell):
     replica.is_(STANDBY)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, NETWORK])
 def test_what_is_no_vm(site, replica, cell, method):
     for situation, system, code in [
             ("ComputerSystem is missing", None, 32773),
@@ -208,6 +212,28 @@ def test_what_is_no_vm(site, replica, cell, method):
             ("ComputerSystem is the host", vm_ref("host-b"), 32770)]:
         with cell(method, situation):
             replica.refused(method, code, ComputerSystem=system)
+
+
+def test_network_settings(site, replica, cell):
+    with cell(NETWORK, "of a replica"):
+        replica.refused(NETWORK, 0)
+    with cell(NETWORK, "on the primary"):
+        site.daemon("A").start()
+        replica.refused(NETWORK, 0, client=site.wsman("A"))
+    address = {"DHCPEnabled": False, "IPAddresses": ["192.0.2.7"], "Subnets": ["255.255.255.0"]}
+    for situation, code, settings in [
+            ("NetworkSettings is empty", 32773, None),
+            ("DHCPEnabled is missing", 32773, embedded(CARD, IPAddresses=[])),
+            ("IPAddresses is missing", 32773, embedded(CARD, DHCPEnabled=True)),
+            ("an address is malformed", 32773, embedded(CARD, **address | {"IPAddresses": ["192.0.2.256"]})),
+            ("a mask has holes", 32773, embedded(CARD, **address | {"Subnets": ["255.0.255.0"]})),
+            ("a gateway is in no network of the card", 32773, embedded(CARD, **address, DefaultGateways=["198.51.100.1"])),
+            ("InstanceID is of another card", 32773, embedded(CARD, **address, InstanceID="Microsoft:none\\0")),
+            ("NetworkSettings has an instance of another class", 32776, embedded("Msvm_ReplicationSettingData", ReplicationInterval=30)),
+            ("DHCPEnabled is no boolean", 32776, embedded(CARD, DHCPEnabled="perhaps", IPAddresses=[])),
+            ("NetworkSettings is no XML", 32773, "192.0.2.7/24")]:
+        with cell(NETWORK, situation):
+            replica.refused(NETWORK, code, NetworkSettings=settings)
 
 
 # ---- who asks ----
@@ -220,7 +246,7 @@ def reader(site):
     client.close()
 
 
-@pytest.mark.parametrize("method", [*METHODS, "SetFailoverNetworkAdapterSettings"])
+@pytest.mark.parametrize("method", [*METHODS, NETWORK])
 def test_by_a_caller_without_the_right(replica, reader, cell, method):
     with cell(method, "the caller is a reader", [reader]):
         replica.refused(method, 32769, client=reader)
@@ -230,8 +256,8 @@ def test_by_a_caller_without_the_right(replica, reader, cell, method):
 # ---- states ----
 
 def test_of_a_vm_that_is_not_replicated(site, replica, cell):
-    other = vm_ref(site.b.define_guest("alone", disks=("16M",), cmdline=IDLE))
-    for method in METHODS:
+    other = vm_ref(site.b.define_guest("alone", disks=("16M",), cmdline=IDLE, network=True))
+    for method in [*METHODS, NETWORK]:
         with cell(method, "the VM is not replicated"):
             replica.refused(method, 32775, ComputerSystem=other)
 
@@ -322,7 +348,7 @@ def test_two_at_once(replica, cell):
     with replica.slow(3000, HOLDS):  # the last thing that a failover does, and the first of a revert
         for method, what in [(FAILOVER, "failover"), (REVERT, "revert")]:
             first = replica.call(method)
-            for other in METHODS:
+            for other in [*METHODS, NETWORK]:
                 with cell(other, f"while a {what} is under way"):
                     replica.refused(other, 32774)
             assert change(first["Job"], 4) == change(first["Job"], 5) == 1  # too late, and never
@@ -335,7 +361,7 @@ def test_two_at_once(replica, cell):
 def test_without_libvirtd(site, replica, cell):
     site.b.kill_libvirtd()
     try:
-        for method in METHODS:
+        for method in [*METHODS, NETWORK]:
             with cell(method, "libvirtd is stopped"):
                 replica.refused(method, 32777)
     finally:
@@ -348,7 +374,7 @@ def test_with_a_libvirtd_that_hangs(site, replica, cell):
     libvirtd = site.b.libvirtd_pid()
     subprocess.run(["kill", "-STOP", str(libvirtd)], check=True)
     try:
-        for method in METHODS:
+        for method in [*METHODS, NETWORK]:
             begun = time.monotonic()
             with cell(method, "libvirtd hangs; answered within 5 s"):
                 replica.refused(method, 32777)
@@ -470,7 +496,7 @@ def test_a_vm_that_cannot_be_defined(site, replica, cell):
 
 @pytest.mark.long
 def test_a_state_that_cannot_be_stored(site, replica, cell):
-    for method in METHODS:
+    for method in [*METHODS, NETWORK]:
         if method == REVERT:
             replica.does(FAILOVER)
         lock = site.b.popen(["/usr/bin/python3", "-c", "import sqlite3, sys\n"
@@ -489,10 +515,12 @@ def test_a_state_that_cannot_be_stored(site, replica, cell):
 
 @pytest.mark.long
 def test_a_disk_that_hangs(site, replica, cell):
-    for method in METHODS:
+    replica.refused(NETWORK, 0)
+    for method in [NETWORK, *METHODS]:
         with replica.slow(25_000, STATE):  # of the state database: no step of any VM is done before it is durable
+            other = {"NetworkSettings": embedded(CARD, DHCPEnabled=False, IPAddresses=[])} if method == NETWORK else {}  # a change
             with cell(method, "the disk of the state database hangs"):
-                replica.refused(method, 32772)
+                replica.refused(method, 32772, **other)
         # Nobody was told that it is accepted; once the disk goes on, so does it.
         after = FAILED_OVER if method == FAILOVER else STANDBY
         until(lambda: replica.state() == after, 90, lambda: f"it goes on: {replica.state()}")
