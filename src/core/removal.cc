@@ -34,21 +34,24 @@ void want_end(Step& step) {
 // replica was failed over says that this copy may start.
 void end_replication(Step& step) {
   State& s = step.state();
+  const bool queued = s.phase == Phase::queued;
   s.ends = true;
-  if (std::holds_alternative<RemoveCall>(step.event())) accept(step);
   const Error why(ErrorCode::cancelled, "the replication of '" + s.name + "' was removed");
   step.end_job(JobType::send_initial, tl::unexpected<Error>(why));
   step.end_job(JobType::resynchronize, tl::unexpected<Error>(why));
   fail_wanted_point(step, why);
-  if (s.phase == Phase::queued) step.act(ReleaseSlot{});
-  release_slot(step);
   s.phase = Phase::ending;
   forget_copy(s);
   s.obligations.hold.clear();
   s.obligations.lift_hold = true;
   s.obligations.unwatch = true;
   step.clear_cause();
-  step.persist();
+  if (std::holds_alternative<RemoveCall>(step.event()))
+    accept(step);
+  else
+    step.persist();
+  if (queued) step.act(ReleaseSlot{});
+  release_slot(step);
   settle_again(step);
 }
 

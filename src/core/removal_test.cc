@@ -27,6 +27,18 @@ void expect_removed(const Driver& d) {
   EXPECT_TRUE(d.state().obligations.empty());
 }
 
+// What is stored before anybody is told goes on after a crash.
+TEST(Removal, IsDecidedByTheFirstThingThatIsStored) {
+  Driver d = replicating_primary();
+  d.tell(remove_call());
+  const Persist* first = find<Persist>(d.last);
+  EXPECT_LT(position<Persist>(d.last), position<Reply>(d.last));
+  d.restart(first->state);
+  d.tell(Started{});
+  EXPECT_TRUE(find<Settle>(d.last));
+  EXPECT_EQ(d.state().phase, Phase::ending);
+}
+
 TEST(Removal, LeavesAPrimaryAsIfItHadNeverBeenReplicated) {
   Driver d = replicating_primary();
   const std::string checkpoint = d.state().base_checkpoint;

@@ -152,6 +152,7 @@ class Performer {
   core::FailedOver fail_over_or_undo(const State& state, const core::FailOver& action);
   core::Reverted revert(const State& state, const core::Revert& action);
   Status retire(const State& state, bool unprepared);
+  static bool is_of_use(const store::ReplicaStore& store, const Uuid& set);
   Status undo_replica(const Uuid& vm, store::ReplicaStore& store);
   Status retire_store(const Uuid& vm, store::ReplicaStore& store);
 

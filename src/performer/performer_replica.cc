@@ -317,6 +317,12 @@ void Performer::on(const State& state, const core::Release& action) {
       });
 }
 
+// To whom asked for what could not be prepared: its own first copy, under way when the database was lost,
+// too.
+bool Performer::is_of_use(const store::ReplicaStore& store, const Uuid& set) {
+  return !store.points().empty() || store.failed_over() || (store.staging() && store.identity().set == set);
+}
+
 // Without a point nobody can use anything of it. A VM of that id which is not a replica is not ours to touch.
 Status Performer::undo_replica(const Uuid& vm, store::ReplicaStore& store) {
   const Status undefined = ports_.hypervisor.undefine(vm);
@@ -350,7 +356,7 @@ Status Performer::retire(const State& state, bool unprepared) {
   const auto store = replica_store(vm);
   // Not there any more: an earlier try came that far.
   if (!store && store.error().code() != ErrorCode::not_found) return fail(store.error());
-  if (unprepared && store && (!(*store)->points().empty() || (*store)->failed_over())) return {};
+  if (unprepared && store && is_of_use(**store, state.lineage.set)) return {};
   const Status done = store ? retire_store(vm, **store) : Status();
   {
     const std::lock_guard lock(mine->mutex);

@@ -369,6 +369,27 @@ TEST(Performer, AReplicaWithPointsThatCannotBePreparedAgainStaysAsItIs) {
   EXPECT_FALSE(test.hypervisor.undefined || test.hypervisor.lifted || test.hypervisor.disowned);
 }
 
+// Its engine was lost with the database; `understudy store recover` finds it again.
+TEST(Performer, AFirstCopyThatIsUnderWayStaysWhenItCannotBePreparedAgain) {
+  OneAction test;
+  test.state.phase = core::Phase::preparing;
+  const core::PrepareReplica action = test.prepare();
+  ASSERT_TRUE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  {
+    const auto store = store::ReplicaStore::open(test.files, "/s/vm");
+    ASSERT_TRUE(store && (*store)->begin({{action.lineage.set, 1, 1}, 0, TransferKind::pass}, 65536));
+    ASSERT_TRUE((*store)->advance({1, 0}));
+  }
+  test.hypervisor.define = false;
+  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  test.state.lineage = action.lineage;
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{2, true})).status);
+  EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
+  test.state.lineage.set = Uuid::random();  // that of another relationship does not
+  EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{3, true})).status);
+  EXPECT_FALSE(*test.files.exists("/s/vm"));
+}
+
 TEST(Performer, AVmOfThatIdWhichIsNotAReplicaIsLeftAlone) {
   OneAction test;
   test.state.phase = core::Phase::preparing;

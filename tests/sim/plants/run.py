@@ -11,7 +11,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent.parent
 PLACE = ROOT / "build" / "plants"
-COPIED = ("CMakeLists.txt", "CMakePresets.json", "cmake", "src", "tests/CMakeLists.txt", "tests/sim")
+COPIED = ("CMakeLists.txt", "CMakePresets.json", "cmake", "src", "tests/CMakeLists.txt", "tests/sim", "tests/conformance", "tests/bench", "tests/command")
 
 
 def plants():
