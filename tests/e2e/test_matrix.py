@@ -149,7 +149,8 @@ def test_failover_and_revert(replica, cell, type_, situation):
     assert job["JobType"] == "97" and job["Cancellable"] == "false" and VM in job["Description"], job
     system = replica.client.vm(replica.vm)
     assert (system["ReplicationState"], system["FailedOverReplicationType"]) == (FAILED_OVER, str(type_ or 1)), system
-    [applied] = replica.client.enumerate("Msvm_LastAppliedSnapshot")
+    [applied] = [link for link in replica.client.enumerate("Msvm_LastAppliedSnapshot")
+                 if link["Dependent"]["Name"].lower() == str(replica.vm).lower()]
     assert applied["Antecedent"]["InstanceID"].endswith((point or replica.site.points(replica.vm)[-1])["id"].upper())
     affected = [link["AffectedElement"]["Name"] for link in replica.client.enumerate("Msvm_AffectedJobElement")
                 if link["AffectingElement"]["InstanceID"] == job["InstanceID"]]
