@@ -1,10 +1,7 @@
 // The support bundle: what somebody who was not there needs to know, and no secret. Each part is taken if it
 // can be had; what cannot is said, in the bundle and at the end.
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/child.h"
 #include "cli/commands.h"
 #include "cli/secrets.h"
 #include "cli/text.h"
@@ -26,8 +24,9 @@
 namespace understudy::cli {
 namespace {
 
-constexpr uint64_t kMostFile = 4 << 20;  // of one file; of a log its end
-constexpr size_t kMostFolders = 512;     // replicas, as many as a host may have VMs
+constexpr Duration kMostWait = Duration::seconds(60);  // for a program
+constexpr uint64_t kMostFile = 4 << 20;                // of one file; of a log its end
+constexpr size_t kMostFolders = 512;                   // replicas, as many as a host may have VMs
 constexpr const char* kConfig = "/etc/understudy/understudyd.toml";
 constexpr const char* kCertificates = "/etc/understudy/tls";
 constexpr const char* kStateDirectory = "/var/lib/understudy";
@@ -109,34 +108,16 @@ Result<std::string> end_of_file(store::Files& files, const std::string& path) {
 }
 
 // The end of what a program prints.
-Result<std::string> end_of_output(const std::vector<std::string>& words) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-  std::vector<char*> argv;
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  const int error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
+Result<std::string> end_of_output(std::vector<std::string> words) {
+  const std::string name = words[0];
   std::string text;
-  char some[16384];
-  for (ssize_t count; error == 0 && ((count = read(ends[0], some, sizeof some)) > 0 || errno == EINTR);) {
-    if (count > 0) text.append(some, static_cast<size_t>(count));
+  const auto take = [&](std::string_view more) {
+    text += more;
     if (text.size() > 2 * kMostFile) text.erase(0, text.size() - kMostFile);
-  }
-  close(ends[0]);
-  if (error != 0) return fail_errno(error, words[0]);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(ErrorCode::failed, words[0] + " failed");
-  return text;
+  };
+  US_TRY(const std::optional<int> status, run_program({std::move(words)}, Said::output, take, kMostWait));
+  if (ended_well(status)) return text;
+  return fail(ErrorCode::failed, name + (status ? " failed" : " did not end in time"));
 }
 
 std::string packages(store::Files& files) {

@@ -30,7 +30,7 @@ uint64_t size_of(const std::vector<DiskGeometry>& disks) {
   return size;
 }
 
-// A domain that was never told when replication was enabled.
+// It was not told when replication was enabled.
 bool is_new(const core::State& state, const std::string& warning) {
   return std::ranges::find(state.warnings, warning) == state.warnings.end();
 }
@@ -76,7 +76,7 @@ void Checker::run() {
     const std::vector<core::State> states = parts_.core.states();
     for (const core::State& state : states) {
       if (core::mode_of(state) == ReplicationMode::none) {
-        looked_.erase(state.vm);
+        if (looked_.erase(state.vm) > 0) parts_.observe(state, {});
         continue;
       }
       const Monotonic now = parts_.clock.now().monotonic;

@@ -31,7 +31,8 @@ class Checker {
     std::string name;                       // of this host
     std::vector<std::string> certificates;  // files: of this host and of its authority
     std::function<bool()> listening;
-    // Hears every few seconds how each replicated VM is; called on the checker's thread.
+    // Hears every few seconds how each replicated VM is, and once of one that is none any more; called on the
+    // checker's thread.
     std::function<void(const core::State&, const core::Health&)> observe;
   };
   explicit Checker(Parts parts) : parts_(std::move(parts)) {}

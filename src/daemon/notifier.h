@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/cancel.h"
 #include "base/thread.h"
 #include "core/health.h"
 
@@ -20,7 +21,8 @@ class Notifier {
       : script_(std::move(script)), most_(most), host_(std::move(host)) {}
   ~Notifier() { stop(); }
   void stop();
-  // Any thread, as often as one likes. The first word about a VM counts only when it is not good.
+  // Any thread, as often as one likes. The first word about a VM counts only when it is not good; one that is
+  // not replicated any more is forgotten.
   void observe(const core::State& state, const core::Health& health);
 
  private:
@@ -39,6 +41,7 @@ class Notifier {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
+  CancelToken stopped_;  // ends the program that runs
   std::map<Uuid, core::Health> known_;
   std::map<Uuid, Change> pending_;
   Thread thread_;

@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
@@ -14,10 +12,9 @@
 #include <csignal>
 #include <vector>
 
+#include "base/child.h"
 #include "base/limits.h"
 #include "base/time.h"
-
-extern char** environ;
 
 namespace understudy::hypervisor {
 namespace {
@@ -32,31 +29,13 @@ Result<std::string> beside_this_program() {
   return path.substr(0, path.rfind('/') + 1) + kProgram;
 }
 
-// The program with `socket` as its standard input and nothing else of ours. It forks at once: what we started
-// ends, and the guard is nobody's child, so that nobody has to wait for it.
+// With `socket` as its standard input. It forks at once: what we started ends, and the guard is nobody's
+// child, so that nobody has to wait for it.
 Status spawn(const std::string& program, std::vector<std::string> words, int socket) {
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, socket, STDIN_FILENO);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-  pid_t child = 0;
-  const int error = ::posix_spawn(&child, program.c_str(), &files, &attributes, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) return fail_errno(error, "starting " + program);
-  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  words.insert(words.begin(), program);
+  const Program guard{std::move(words), std::nullopt, socket, -1, -1, Program::Group::session};
+  US_TRY(const pid_t child, start_program(guard));
+  end_of(child, guard.group, limits::kGuardReady);
   return {};
 }
 
@@ -85,8 +64,7 @@ Result<Guard> Guard::start(const GuardTask& task) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return fail_errno(errno, "making a socket for " + program);
   Descriptor ours(ends[0]), theirs(ends[1]);
-  US_CHECK(spawn(program, {program, task.uri, task.vm.lower(), std::to_string(task.domain), task.mark},
-                 theirs.get()));
+  US_CHECK(spawn(program, {task.uri, task.vm.lower(), std::to_string(task.domain), task.mark}, theirs.get()));
   theirs.close();
   const auto word = hear(ours, limits::kGuardReady);
   if (word == GuardWord::ready) return Guard(std::move(ours));
