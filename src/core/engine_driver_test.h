@@ -162,10 +162,7 @@ inline Driver replicating_primary() {
   return d;
 }
 
-inline Driver waiting_replica() {
-  State initial;
-  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
-  Driver d(initial);
+inline PrepareAsk prepare_ask() {
   PrepareAsk ask;
   ask.call = 1;
   ask.peer = "hosta";
@@ -173,7 +170,17 @@ inline Driver waiting_replica() {
   ask.definition.name = "vm1";
   ask.lineage = {*Uuid::parse("99999999-2222-4333-8444-555555555555"), 1, 0};
   ask.disks = {{"vda", 1 << 20}};
-  d.tell(ask);
+  return ask;
+}
+inline Driver preparing_replica() {
+  State initial;
+  initial.vm = *Uuid::parse("11111111-2222-4333-8444-555555555555");
+  Driver d(initial);
+  d.tell(prepare_ask());
+  return d;
+}
+inline Driver waiting_replica() {
+  Driver d = preparing_replica();
   d.tell(PreparedReplica{find<PrepareReplica>(d.last)->id, std::vector<std::string>()});
   EXPECT_TRUE(find<PrepareReply>(d.last)->warnings);
   EXPECT_EQ(published_state(d.state()), ReplicationState::waiting_to_complete);

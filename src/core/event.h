@@ -175,6 +175,7 @@ struct Settled {
 struct PreparedReplica {
   ActionId id = 0;
   Result<std::vector<std::string>> warnings;
+  bool found = false;  // the store was there before this try, or one of an earlier run of the daemon
 };
 struct StagingOpened {
   ActionId id = 0;

@@ -39,17 +39,31 @@ Driver held_primary() {
 
 TEST(Interruptions, APreparedReplicaIsNotPreparedAgain) {
   Driver d = waiting_replica();
-  PrepareAsk again;
-  again.call = 9;
-  again.peer = "hosta";
-  again.directory = "/srv/replicas/vm1";
-  again.definition.name = "vm1";
-  again.lineage = d.state().lineage;
-  again.disks = d.state().disks;
-  d.tell(again);
+  d.tell(prepare_ask());
   EXPECT_EQ(d.state().phase, Phase::waiting);
   EXPECT_EQ(find<PrepareReplica>(d.last), nullptr);
   EXPECT_TRUE(find<PrepareReply>(d.last)->warnings);
+}
+
+TEST(Interruptions, WhatCouldNotBePreparedGoesAndWhatWasThereStays) {
+  const tl::unexpected<Error> why = fail(ErrorCode::no_space, "no space left");
+  Driver made = preparing_replica();
+  made.tell(PreparedReplica{find<PrepareReplica>(made.last)->id, why});
+  EXPECT_FALSE(find<PrepareReply>(made.last)->warnings);
+  EXPECT_TRUE(find<Retire>(made.last)->unprepared);
+  made.restart(find<Persist>(made.last)->state);
+  made.tell(Started{});
+  EXPECT_TRUE(find<Retire>(made.last)->unprepared) << "also after a restart";
+  Driver there = preparing_replica();
+  const std::string asked = find<Persist>(there.last)->state;
+  there.tell(PreparedReplica{find<PrepareReplica>(there.last)->id, why, true});
+  EXPECT_FALSE(find<PrepareReply>(there.last)->warnings);
+  EXPECT_EQ(find<Retire>(there.last), nullptr);
+  EXPECT_EQ(there.state().phase, Phase::none);
+  there.restart(asked);
+  there.tell(Started{});
+  there.tell(PreparedReplica{find<PrepareReplica>(there.last)->id, why, true});
+  EXPECT_TRUE(find<Retire>(there.last)) << "it may be what the try before the restart made";
 }
 
 TEST(Interruptions, ARefusedCutIsKeptUntilItIsKnownThatTheReplicaDoesNotHaveIt) {

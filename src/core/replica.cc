@@ -135,12 +135,23 @@ void replica_prepared(Step& step) {
   step.run().prepare_call = 0;
 }
 
-// What it made so far, and what it found there, has to go before this host forgets it.
+// Its engine was lost with the database: it is for `understudy store recover` to find again. After a restart
+// nobody knows whether it is what the try before made.
+bool replica_was_there(const Step& step) {
+  return step.as<PreparedReplica>().found && step.run().prepare_call != 0;
+}
+void leave_as_found(Step& step) {
+  step.act(PrepareReply{step.run().prepare_call, step.as<PreparedReplica>().warnings});
+  step.run().prepare_call = 0;
+  forget_relationship(step);
+}
+
+// What it made so far has to go before this host forgets it.
 void prepare_failed(Step& step) {
-  const auto& done = step.as<PreparedReplica>();
   step.state().phase = Phase::retiring;
   step.persist();
-  if (step.run().prepare_call != 0) step.act(PrepareReply{step.run().prepare_call, done.warnings});
+  if (step.run().prepare_call != 0)
+    step.act(PrepareReply{step.run().prepare_call, step.as<PreparedReplica>().warnings});
   step.run().prepare_call = 0;
   retire_again(step);
 }

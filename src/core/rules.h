@@ -159,6 +159,8 @@ bool prepared_already(const Step& step);
 void answer_prepared(Step& step);
 void prepare_replica_again(Step&);
 void replica_prepared(Step&);
+bool replica_was_there(const Step&);
+void leave_as_found(Step&);
 void prepare_failed(Step&);
 void refuse_prepare(Step&);
 void answer_query(Step&);

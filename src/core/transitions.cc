@@ -202,6 +202,7 @@ constexpr Transition kTable[] = {
   ROW(preparing,    Started,         always,               preparing,    prepare_replica_again),
   ROW(preparing,    PreparedReplica, not_awaited,          preparing,    nothing),
   ROW(preparing,    PreparedReplica, ok,                   waiting,      replica_prepared),
+  ROW(preparing,    PreparedReplica, replica_was_there,    none,         leave_as_found),
   ROW(preparing,    PreparedReplica, always,               retiring,     prepare_failed),
 
   // --- replica: receiving ---

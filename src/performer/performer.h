@@ -146,7 +146,7 @@ class Performer {
   core::Sent send(Runtime& runtime, const State& state, const core::Send& action);
   core::Settled settle(Runtime& runtime, const State& state, const core::Settle& action);
   Result<std::vector<std::string>> prepare_replica(Runtime& runtime, const core::PrepareReplica& action,
-                                                   const State& state);
+                                                   const State& state, bool& found);
   Result<RecoveryPoint> publish(Runtime& runtime, const State& state, const core::Publish& action);
   Status fail_over(store::ReplicaStore& store, const core::FailOver& action);
   core::FailedOver fail_over_or_undo(const State& state, const core::FailOver& action);

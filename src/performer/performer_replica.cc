@@ -51,7 +51,8 @@ void make_room(store::ReplicaStore& store, const std::string& name) {
 
 void Performer::adopt(const State& state) {
   if (!core::is_replica(state.phase) || state.phase == core::Phase::preparing) return;
-  const bool may_start = state.phase == core::Phase::releasing || state.phase == core::Phase::failed_over;
+  const bool may_start = state.phase == core::Phase::releasing || state.phase == core::Phase::failed_over ||
+                         state.phase == core::Phase::retiring;  // as it was, until that is done
   if (!may_start) {
     // Whatever became of the folder of holds.
     if (const Status held = ports_.hypervisor.hold(state.vm, hold_reason(state.name)); !held)
@@ -86,7 +87,7 @@ Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid
 // Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced
 // as long as it holds no point. What a failure leaves is removed by the Retire that follows.
 Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const core::PrepareReplica& action,
-                                                            const State& state) {
+                                                            const State& state, bool& found) {
   std::shared_ptr<store::ReplicaStore> store;
   US_TRY(const bool there, ports_.files.exists(action.directory));
   if (there) {
@@ -95,6 +96,7 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
     if (!opened && opened.error().code() != ErrorCode::not_found)
       return fail(opened.error().context("folder " + action.directory));
     if (opened) store = std::move(*opened);
+    found = store && is_of_use(*store, action.lineage.set);
     if (store && (!store->points().empty() || store->failed_over()))
       return fail(
           ErrorCode::invalid_parameter,
@@ -104,6 +106,7 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
       US_CHECK(undo_replica(state.vm, *store));
       store.reset();
     }
+    found = store != nullptr;
   }
   if (!store) {
     US_TRY(store, store::ReplicaStore::create(ports_.files, action.directory, identity_of(action, state)));
@@ -123,10 +126,12 @@ void Performer::on(const State& state, const core::PrepareReplica& action) {
   run(
       workers_, state.vm,
       [this, mine, state, action]() -> core::Event {
-        return core::PreparedReplica{action.id, prepare_replica(*mine, action, state)};
+        bool found = false;
+        auto warnings = prepare_replica(*mine, action, state, found);
+        return core::PreparedReplica{action.id, std::move(warnings), found};
       },
       [id = action.id](const Error& error) -> core::Event {
-        return core::PreparedReplica{id, fail(error)};
+        return core::PreparedReplica{id, fail(error), false};
       });
 }
 

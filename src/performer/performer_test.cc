@@ -349,7 +349,8 @@ TEST(Performer, WhatCouldNotBePreparedGoesWithItsVmAndItsHold) {
   OneAction test;
   test.state.phase = core::Phase::preparing;
   test.hypervisor.define = false;
-  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(test.prepare())).warnings);
+  const auto end = std::get<core::PreparedReplica>(test.perform(test.prepare()));
+  EXPECT_FALSE(end.warnings || end.found);
   EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
   const core::Retire undo{2, true};
   EXPECT_TRUE(std::get<core::Retired>(test.perform(undo)).status);
@@ -363,7 +364,8 @@ TEST(Performer, AReplicaWithPointsThatCannotBePreparedAgainStaysAsItIs) {
   test.state.phase = core::Phase::preparing;
   test.receive_two_points();
   test.hypervisor.lifted = false;
-  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(test.prepare())).warnings);
+  const auto end = std::get<core::PreparedReplica>(test.perform(test.prepare()));
+  EXPECT_TRUE(!end.warnings && end.found);
   EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{2, true})).status);
   EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));
   EXPECT_FALSE(test.hypervisor.undefined || test.hypervisor.lifted || test.hypervisor.disowned);
@@ -381,7 +383,8 @@ TEST(Performer, AFirstCopyThatIsUnderWayStaysWhenItCannotBePreparedAgain) {
     ASSERT_TRUE((*store)->advance({1, 0}));
   }
   test.hypervisor.define = false;
-  EXPECT_FALSE(std::get<core::PreparedReplica>(test.perform(action)).warnings);
+  const auto end = std::get<core::PreparedReplica>(test.perform(action));
+  EXPECT_TRUE(!end.warnings && end.found);
   test.state.lineage = action.lineage;
   EXPECT_TRUE(std::get<core::Retired>(test.perform(core::Retire{2, true})).status);
   EXPECT_TRUE(*test.files.exists("/s/vm/manifest"));

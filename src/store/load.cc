@@ -19,8 +19,8 @@ tl::unexpected<Error> as_corrupt(const Error& error) {
 
 class ChainCheck {
  public:
-  ChainCheck(Files& files, const Layout& layout, const Manifest& manifest)
-      : files_(files), layout_(layout), manifest_(manifest) {
+  ChainCheck(Files& files, const Layout& layout, const Manifest& manifest, std::optional<FileNumber> top)
+      : files_(files), layout_(layout), manifest_(manifest), top_(top) {
     merge_.renamed.assign(manifest.identity.disks.size(), false);
   }
 
@@ -48,6 +48,7 @@ class ChainCheck {
       }
       US_CHECK(check_image(files_, layout_.in(name), geometry.size, cluster_size, below));
       below = name;
+      if (chain[i].number == top_) break;
     }
     return {};
   }
@@ -62,6 +63,7 @@ class ChainCheck {
   Files& files_;
   const Layout& layout_;
   const Manifest& manifest_;
+  const std::optional<FileNumber> top_;
   OpenMerge merge_;
 };
 
@@ -90,8 +92,9 @@ Result<Manifest> load_manifest(Files& files, const Layout& layout) {
   return manifest;
 }
 
-Result<OpenMerge> check_chains(Files& files, const Layout& layout, const Manifest& manifest) {
-  return ChainCheck(files, layout, manifest).run();
+Result<OpenMerge> check_chains(Files& files, const Layout& layout, const Manifest& manifest,
+                               std::optional<FileNumber> top) {
+  return ChainCheck(files, layout, manifest, top).run();
 }
 
 Status check_machines(Files& files, const Layout& layout, const Manifest& manifest) {

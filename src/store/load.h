@@ -2,6 +2,7 @@
 // and all that a command needs which works beside a running daemon or with it dead. Stateless; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,9 @@ struct Loaded {
 
 Result<Manifest> load_manifest(Files& files, const Layout& layout);  // not_found: there is no replica
 // Every image of every chain (kind, size, cluster size, exact backing name) and every machine file; what
-// contradicts the manifest is corrupt.
-Result<OpenMerge> check_chains(Files& files, const Layout& layout, const Manifest& manifest);
+// contradicts the manifest is corrupt. With `top`: of every chain only that file and those below it.
+Result<OpenMerge> check_chains(Files& files, const Layout& layout, const Manifest& manifest,
+                               std::optional<FileNumber> top = std::nullopt);
 Status check_machines(Files& files, const Layout& layout, const Manifest& manifest);
 Result<Loaded> load_replica(Files& files, const std::string& directory);
 

@@ -68,7 +68,8 @@ Status Replica::fail_over(const Uuid& point, uint64_t new_generation) {
   return replace_manifest(next, "store.failover.before-complete", "store.failover.after-complete");
 }
 
-// Nothing but a whole chain is given to a guest: what it wrote on another one could not be undone.
+// Nothing but a whole chain is given to a guest: what it wrote on another one could not be undone. What is
+// above the point is of no account.
 Status Replica::check_files(FileNumber top) const {
   for (size_t disk = 0; disk < identity_.disks.size(); ++disk)
     for (const std::string& path : files_of(layout_, held_, disk, top)) {
@@ -79,7 +80,7 @@ Status Replica::check_files(FileNumber top) const {
                         " is broken: " + path + " is missing",
                     "understudy store check " + directory());
     }
-  const auto good = check_chains(files_, layout_, held_.manifest);
+  const auto good = check_chains(files_, layout_, held_.manifest, top);
   return good ? Status() : Status(fail(good.error()));
 }
 

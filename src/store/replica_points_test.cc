@@ -296,7 +296,9 @@ TEST_F(Points, ABrokenChainIsGivenToNobody) {
   EXPECT_EQ(store_->generation_spent(), 1u) << "nothing has changed";
   EXPECT_FALSE(store_->failed_over() || there("vda-active.qcow2"));
   files_.put(below, good);
-  ASSERT_OK(store_->fail_over(point_id(2), 2));
+  files_.put(in("vda-1-2.qcow2"), "no image");
+  EXPECT_CODE(store_->fail_over(point_id(2), 2), ErrorCode::corrupt);
+  ASSERT_OK(store_->fail_over(point_id(1), 2)) << "damage above a point does not keep anybody from it";
 }
 
 TEST_F(Points, ARetiredReplicaLeavesOrdinaryFiles) {
