@@ -299,6 +299,7 @@ main() {
     [ $tries -lt 10 ] || fail "$by took the settings of $dev, but the card does not have its addresses"
     sleep 1
   done
+  sync # nobody gives them again, even when the guest loses power in the next second
   echo "$by $dev"
 }
 # From here on standard input is not the script any more.

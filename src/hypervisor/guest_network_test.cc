@@ -33,6 +33,7 @@ class Guest : public testing::TestWithParam<std::vector<std::string>> {
           fs::create_symlink(std::string(folder) + tool, root_ / "bin" / tool);
         }
     program("sleep", "");
+    program("sync", "");
     // The kernel as ip(8) shows it: whatever was ever given is there.
     program("ip", "[ \"$1 $2\" != 'addr show' ] || cat $UNDERSTUDY_ROOT/addresses");
     write("addresses", "2: eth0:\n");
@@ -125,7 +126,7 @@ TEST_P(Guest, NetworkManagerIsTold) {
       "<2001:db8::1> <ipv6.routes> <> <ipv6.dns> <2001:db8::53> <ipv4.ignore-auto-dns> <yes> "
       "<ipv6.ignore-auto-dns> <yes>\n"
       "nmcli <--wait> <15> <connection> <up> <uuid-0> <ifname> <eth0>\n"
-      "ip <addr> <show> <dev> <eth0>\n");
+      "ip <addr> <show> <dev> <eth0>\nsync\n");
   fs::remove(root_ / "calls");
   EXPECT_EQ(give(settings({}, {}, {}, true)), "NetworkManager eth0\n");
   EXPECT_THAT(calls(), HasSubstr("<ipv4.method> <auto> <ipv4.dns> <> <ipv4.addresses> <> <ipv4.gateway> <>"));
@@ -259,7 +260,8 @@ TEST_P(Guest, BareIproute2IsCalled) {
             "ip <-4> <route> <replace> <default> <via> <192.0.2.1> <dev> <eth0>\n"
             "ip <-4> <route> <replace> <default> <via> <198.51.100.1> <dev> <eth0> <metric> <1025>\n"
             "ip <-6> <route> <replace> <default> <via> <2001:db8::1> <dev> <eth0>\n"
-            "ip <addr> <show> <dev> <eth0>\n");
+            "ip <addr> <show> <dev> <eth0>\n"
+            "sync\n");
   EXPECT_EQ(read("etc/resolv.conf"), "search example.org\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n");
   program("udhcpc", "");
   EXPECT_EQ(give(settings({}, {}, {}, true)), "iproute2 eth0\n");
