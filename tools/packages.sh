@@ -18,7 +18,7 @@ run=(
 tests=(
   python3 python3-libvirt python3-libnbd python3-winrm python3-pytest python3-pytest-xdist python3-pytest-timeout python3-dracclient
   gcc libc6-dev busybox-static e2fsprogs cpio zstd util-linux
-  jq uuid-runtime curl mandoc libxml2-utils wsl faketime strace
+  jq uuid-runtime curl mandoc libxml2-utils wsl faketime strace mmdebstrap
 )
 
 missing=()
