@@ -5,14 +5,14 @@ set -eu
 
 build=(
   g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config
-  libexpected-dev libtomlplusplus-dev nlohmann-json3-dev libsqlite3-dev libargon2-dev libxml2-dev libvirt-dev
+  libexpected-dev libtomlplusplus-dev nlohmann-json3-dev libsqlite3-dev libargon2-dev libseccomp-dev libxml2-dev libvirt-dev
   libnbd-dev libzstd-dev libxxhash-dev libssl-dev libboost1.81-dev libboost-context1.81-dev libarchive-dev libgtest-dev
   libgmock-dev
 )
 # libvirt, QEMU and what the product calls at run time. virt-aa-helper comes with libvirt-daemon.
 run=(
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils ovmf
-  libnbd-bin dnsmasq-base iptables iproute2 apparmor openssl
+  libnbd-bin dnsmasq-base iptables iproute2 apparmor openssl systemd
 )
 # Tests: the clients that speak to us, the tiny guest (tests/support/guest), the lab (tests/support/hosts.py).
 tests=(
@@ -21,12 +21,15 @@ tests=(
   jq uuid-runtime curl mandoc libxml2-utils wsl faketime strace mmdebstrap
 )
 
+# The users of the product's processes.
+users() { systemd-sysusers "$(cd "$(dirname "$0")/.." && pwd)/packaging/understudy.sysusers"; }
+
 missing=()
 installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p')
 for package in "${build[@]}" "${run[@]}" "${tests[@]}"; do
   grep -qxF -- "$package" <<<"$installed" || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || { users; exit 0; }
 
 # Without a running init the packages' services cannot start; that is no reason to fail.
 export DEBIAN_FRONTEND=noninteractive
@@ -38,3 +41,4 @@ for package in "${missing[@]}"; do
   fi
 done
 install || { apt-get -qq update; install; }
+users

@@ -162,28 +162,82 @@ TEST_F(GateTest, EachKindOfProof) {
   Evidence evidence;
   evidence.from = "192.0.2.7:1234";
   EXPECT_FALSE(gate_->identify(evidence));
-  evidence.authorization = "basic YWRhOnBhc3M6d29yZA==";  // ada:pass:word
+  evidence.password = Password{"ada", "pass:word"};
   EXPECT_EQ(gate_->identify(evidence), Identity("ada", Role::operator_, "basic", "192.0.2.7:1234"));
-  evidence.certificate_thumbprint = "FF";
-  evidence.certificate_common_name = "ops";
+  evidence.certificate = CertificateSeen{"FF", "ops"};
   EXPECT_EQ(gate_->identify(evidence)->name, "ada");
-  evidence.authorization.clear();
+  evidence.password = Password{"ada", "wrong"};  // a good certificate does not make up for it
+  EXPECT_FALSE(gate_->identify(evidence));
+  evidence.password.reset();
   EXPECT_EQ(gate_->identify(evidence), Identity("ops-card", Role::reader, "certificate", "192.0.2.7:1234"));
-  evidence.authorization = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
-  EXPECT_TRUE(gate_->identify(evidence));
-  evidence.certificate_common_name = "stranger";
+  evidence.certificate->common_name = "stranger";
   EXPECT_EQ(gate_->identify(evidence).error().code(), ErrorCode::unauthenticated);
 }
 
-TEST_F(GateTest, BadHeadersAreRefusedEvenWithAGoodCertificate) {
-  Evidence evidence;
-  evidence.certificate_thumbprint = "FF";
-  evidence.certificate_common_name = "ops";
-  for (const std::string bad :
-       {"Basic", "Basic !!!!", "Basic YWRh", "Basic YWRhOndyb25n", "Negotiate abc", "Bearer x", "Basic "}) {
-    evidence.authorization = bad;
-    EXPECT_FALSE(gate_->identify(evidence)) << bad;
+TEST(Attempts, AnAddressWaitsLongerAfterEachWrongPasswordAndOthersDoNot) {
+  Attempts attempts;
+  Monotonic now{1'000'000'000};
+  const std::string eve = "192.0.2.9:";
+  for (uint32_t n = 1; n < kFreeAttempts; ++n) {
+    attempts.failed(eve + std::to_string(n), now);
+    EXPECT_EQ(attempts.wait(eve + "1", now), Duration());
   }
+  Duration expected = Duration::seconds(1);
+  for (int n = 0; n < 12; ++n) {
+    attempts.failed(eve + "7", now);
+    EXPECT_EQ(attempts.wait(eve + "8", now), expected);
+    EXPECT_EQ(attempts.wait("192.0.2.8:8", now), Duration());
+    now = now + expected;
+    EXPECT_EQ(attempts.wait(eve + "8", now), Duration());
+    expected = std::min(expected * 2, kLongestWait);
+  }
+  EXPECT_EQ(expected, kLongestWait);
+  now = now + kAttemptsKept;
+  attempts.failed(eve + "1", now);  // all that was is forgotten
+  EXPECT_EQ(attempts.wait(eve + "1", now), Duration());
+}
+
+TEST(Attempts, ANetworkOfIpv6IsOneAddressAndTheTableHasAnEnd) {
+  Attempts attempts;
+  for (uint32_t n = 0; n < kFreeAttempts; ++n)
+    attempts.failed("[2001:db8::" + std::to_string(n + 1) + "]:99", Monotonic{1});
+  EXPECT_GT(attempts.wait("[2001:db8::ffff:1]:5", Monotonic{1}), Duration());
+  EXPECT_EQ(attempts.wait("[2001:db8:0:1::1]:5", Monotonic{1}), Duration());
+  for (size_t n = 0; n < kMostAddresses; ++n)
+    attempts.failed("10.0." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ":1", Monotonic{2});
+  EXPECT_EQ(attempts.wait("[2001:db8::ffff:1]:5", Monotonic{2}), Duration());
+}
+
+TEST_F(GateTest, AfterWrongPasswordsTheRightOneWaitsToo) {
+  Evidence evidence;
+  evidence.from = "192.0.2.7:1";
+  for (uint32_t n = 0; n < kFreeAttempts; ++n) {
+    evidence.password = Password{n % 2 != 0 ? "ada" : "nobody", "wrong"};
+    EXPECT_EQ(gate_->identify(evidence).error().code(), ErrorCode::unauthenticated);
+  }
+  evidence.password = Password{"ada", "pass:word"};
+  EXPECT_EQ(gate_->identify(evidence).error().code(), ErrorCode::timeout);
+  evidence.from = "192.0.2.8:1";  // her name is not locked
+  EXPECT_TRUE(gate_->identify(evidence));
+  evidence.from = "192.0.2.7:1";
+  evidence.password.reset();
+  evidence.certificate = CertificateSeen{"FF", "ops"};
+  EXPECT_TRUE(gate_->identify(evidence));
+}
+
+TEST(Authorization, IsBasicOrNothing) {
+  const auto ada = read_authorization("basic YWRhOnBhc3M6d29yZA==");
+  ASSERT_TRUE(ada && *ada);
+  EXPECT_EQ((*ada)->name, "ada");
+  EXPECT_EQ((*ada)->password, "pass:word");
+  for (const char* none : {"", "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"}) {
+    const auto nothing = read_authorization(none);
+    EXPECT_TRUE(nothing && !*nothing) << none;
+  }
+  for (const std::string& bad : {std::string("Basic"), std::string("Basic !!!!"), std::string("Basic YWRh"),
+                                 std::string("Negotiate abc"), std::string("Bearer x"), std::string("Basic "),
+                                 "Basic " + std::string(1024, 'A')})
+    EXPECT_EQ(read_authorization(bad).error().code(), ErrorCode::unauthenticated) << bad;
 }
 
 TEST_F(GateTest, OnlyRootOnTheUnixSocket) {
@@ -192,7 +246,7 @@ TEST_F(GateTest, OnlyRootOnTheUnixSocket) {
   evidence.unix_uid = 0;
   EXPECT_EQ(gate_->identify(evidence), Identity("root", Role::administrator, "unix", "unix"));
   evidence.unix_uid = 1000;
-  evidence.authorization = "Basic YWRhOnBhc3M6d29yZA==";
+  evidence.password = Password{"ada", "pass:word"};
   EXPECT_FALSE(gate_->identify(evidence));
 }
 

@@ -44,33 +44,47 @@ tl::unexpected<Error> unknown(std::string why) {
 
 }  // namespace
 
+Result<std::optional<Password>> read_authorization(std::string_view header) {
+  if (header.empty() || header == kMutual) return std::nullopt;
+  if (!starts_with(header, kBasic)) return unknown("this way to log in is not offered");
+  if (header.size() > kMostAuthorization) return unknown("the Authorization header is too long");
+  const auto pair = decode_base64(header.substr(kBasic.size()));
+  const size_t colon = pair ? pair->find(':') : std::string::npos;
+  if (colon == std::string::npos) return unknown("the Authorization header is not base64 of name:password");
+  return Password{pair->substr(0, colon), pair->substr(colon + 1)};
+}
+
 Gate::Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates)
     : passwords_(std::move(passwords)), certificates_(std::move(certificates)) {}
+
+Result<Identity> Gate::by_password(const Password& given, const std::string& from) const {
+  const SystemClock clock;
+  if (const Duration wait = attempts_.wait(from, clock.now().monotonic); wait > Duration())
+    return fail(ErrorCode::timeout, "too many wrong passwords came from " + from,
+                "wait " + age_text(wait + Duration::seconds(1)) +
+                    ", or use a client certificate, or the local socket");
+  const auto role = passwords_->verify(given.name, given.password);
+  if (role) return Identity(given.name, *role, "basic", from);
+  if (role.error().code() == ErrorCode::unauthenticated) attempts_.failed(from, clock.now().monotonic);
+  return fail(role.error());
+}
 
 Result<Identity> Gate::identify(const Evidence& evidence) const {
   if (evidence.unix_uid) {
     if (*evidence.unix_uid != 0) return unknown("only root may use the local socket");
     return Identity("root", Role::administrator, "unix", evidence.from);
   }
-  const std::string_view authorization = evidence.authorization;
-  if (starts_with(authorization, kBasic)) {
+  if (evidence.password) {
     if (!passwords_) return unknown("passwords are not accepted here");
-    if (authorization.size() > kMostAuthorization) return unknown("the Authorization header is too long");
-    const auto pair = decode_base64(authorization.substr(kBasic.size()));
-    const size_t colon = pair ? pair->find(':') : std::string::npos;
-    if (colon == std::string::npos) return unknown("the Authorization header is not base64 of name:password");
-    const std::string name = pair->substr(0, colon);
-    US_TRY(const Role role, passwords_->verify(name, std::string_view(*pair).substr(colon + 1)));
-    return Identity(name, role, "basic", evidence.from);
+    return by_password(*evidence.password, evidence.from);
   }
-  if (!authorization.empty() && authorization != kMutual) return unknown("this way to log in is not offered");
-  if (evidence.certificate_thumbprint.empty())
-    return unknown("neither a password nor a client certificate came");
-  const auto known = certificates_.find(evidence.certificate_thumbprint, evidence.certificate_common_name);
+  if (!evidence.certificate) return unknown("neither a password nor a client certificate came");
+  const CertificateSeen& seen = *evidence.certificate;
+  const auto known = certificates_.find(seen.thumbprint, seen.common_name);
   if (!known)
     return fail(ErrorCode::unauthenticated,
-                "the certificate of '" + evidence.certificate_common_name + "' (" +
-                    evidence.certificate_thumbprint + ") is not in the certificate map",
+                "the certificate of '" + seen.common_name + "' (" + seen.thumbprint +
+                    ") is not in the certificate map",
                 "add a line to certificates.map");
   return Identity(known->name, known->role, "certificate", evidence.from);
 }

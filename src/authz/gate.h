@@ -1,38 +1,64 @@
 // Who is at the door: turns what a connection and the head of a request prove into an Identity. Lives as long
-// as the front; any thread.
+// as the daemon; any thread.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "authz/attempts.h"
 #include "authz/certificate_map.h"
 #include "authz/identity.h"
 #include "authz/password_file.h"
 
 namespace understudy::authz {
 
-// What there is to judge by. Empty means: not there.
-struct Evidence {
-  std::string from;                    // peer address, or "unix"
-  std::optional<uint32_t> unix_uid;    // the kernel's word, on the unix socket
-  std::string certificate_thumbprint;  // of a certificate that TLS has verified
-  std::string certificate_common_name;
-  std::string authorization;  // the header as it came
+struct Password {
+  std::string name;
+  std::string password;
 };
+struct CertificateSeen {  // one that TLS has verified
+  std::string thumbprint;
+  std::string common_name;
+};
+// What there is to judge by.
+struct Evidence {
+  std::string from;                  // peer address, or "unix"
+  std::optional<uint32_t> unix_uid;  // the kernel's word, on the unix socket
+  std::optional<CertificateSeen> certificate;
+  std::optional<Password> password;
+};
+template <class F>
+void fields(F& f, Password& password) {
+  f(password.name, password.password);
+}
+template <class F>
+void fields(F& f, CertificateSeen& certificate) {
+  f(certificate.thumbprint, certificate.common_name);
+}
+template <class F>
+void fields(F& f, Evidence& evidence) {
+  f(evidence.from, evidence.unix_uid, evidence.certificate, evidence.password);
+}
+
+// The header as it came: the name and the password of "Basic", none when it is empty or says that the client
+// certificate counts (https/mutual of Windows' clients). ErrorCode::unauthenticated for everything else.
+Result<std::optional<Password>> read_authorization(std::string_view header);
 
 class Gate {
  public:
   // `passwords` may be null: then nobody logs in with one.
   Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates);
-  // Unix socket: root and nobody else. "Authorization: Basic": the password file, whatever the certificate
-  // says. Otherwise, also with the https/mutual header of Windows' clients, the certificate.
-  // ErrorCode::unauthenticated.
+  // Unix socket: root and nobody else. With a password it is the password file's to say, whatever the
+  // certificate says; otherwise the certificate's. ErrorCode::unauthenticated; timeout for an address that
+  // has to wait (attempts.h), and then its password is not looked at.
   Result<Identity> identify(const Evidence& evidence) const;
 
  private:
+  Result<Identity> by_password(const Password& given, const std::string& from) const;
   std::unique_ptr<PasswordFile> passwords_;
   CertificateMap certificates_;
+  mutable Attempts attempts_;
 };
 
 }  // namespace understudy::authz

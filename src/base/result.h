@@ -15,6 +15,11 @@ enum class ErrorCode : uint8_t {
 #include "base/errors.def"
 #undef US_ERROR
 };
+inline constexpr size_t kErrorCodes = 0
+#define US_ERROR(name, cim, fault, http, exit_code, retry, text) +1
+#include "base/errors.def"
+#undef US_ERROR
+    ;
 
 // never: the same call fails again. later: the condition may pass by itself. operator_: somebody must act.
 enum class Retry : uint8_t { never, later, operator_ };

@@ -67,8 +67,10 @@ Result<InvokeResult> Provider::invoke(const Context&, const ObjectPath&, const I
               std::string(class_name()) + "." + std::string(method) + " is not supported");
 }
 
-ObjectManager::ObjectManager(Authorize authorize, std::string server_name)
-    : authorize_(std::move(authorize)), server_name_(std::move(server_name)) {
+ObjectManager::ObjectManager(Authorize authorize, std::string server_name, Witness witness)
+    : authorize_(std::move(authorize)),
+      server_name_(std::move(server_name)),
+      witness_(witness ? std::move(witness) : [](const Called&) {}) {
   US_ASSERT(authorize_ != nullptr);
 }
 ObjectManager::~ObjectManager() = default;

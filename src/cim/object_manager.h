@@ -16,10 +16,6 @@
 
 namespace understudy::cim {
 
-namespace wql {
-struct Links;
-}
-
 // Who asks, for the length of one request.
 struct Context {
   Caller caller;
@@ -51,11 +47,21 @@ enum class Right : uint8_t { read, execute };
 using Authorize = std::function<Status(const Caller& caller, Right right, std::string_view class_name,
                                        std::string_view method)>;
 
+// A method call that has been answered, also one that was refused.
+struct Called {
+  const Caller& caller;
+  std::string_view class_name, method;
+  std::vector<std::string> objects;  // paths: the target, and what the parameters refer to
+  const InvokeResult& result;
+};
+// Hears of each; any thread.
+using Witness = std::function<void(const Called& called)>;
+
 // handle() is thread-safe. add() is for composition: before the first handle(), on one thread.
 class ObjectManager final : public Dispatcher {
  public:
   // `server_name` is what __SERVER reads as in a query: the Name of the host's own Msvm_ComputerSystem.
-  ObjectManager(Authorize authorize, std::string server_name);
+  ObjectManager(Authorize authorize, std::string server_name, Witness witness = nullptr);
   ~ObjectManager() override;
 
   // One provider for each concrete class of the schema; anything else is a broken invariant.
@@ -86,9 +92,12 @@ class ObjectManager final : public Dispatcher {
 
   // object_manager_invoke.cc
   Outcome<Response> serve(const Context& context, const InvokeRequest& request) const;
+  Response answered(const Context& context, const ObjectPath& target, std::string_view method,
+                    const Instance& parameters, Result<InvokeResult> result) const;
 
   Authorize authorize_;
   std::string server_name_;
+  Witness witness_;
   std::map<std::string, std::unique_ptr<Provider>, NameLess> providers_;
 };
 

@@ -60,9 +60,27 @@ bool returns_errors(const InvokeRequest& request) {
   return method != nullptr && method->values.empty();
 }
 
+// Of the call, the target first; bounded, for it may be anything that was asked for.
+std::vector<std::string> objects_of(const ObjectPath& target, const Instance& parameters) {
+  constexpr size_t kMost = 16, kMostLength = 512;
+  std::vector<std::string> objects{target.text().substr(0, kMostLength)};
+  const auto add = [&objects](const Value::Scalar& scalar) {
+    if (const auto* path = std::get_if<ObjectPath>(&scalar); path && objects.size() < kMost)
+      objects.push_back(path->text().substr(0, kMostLength));
+  };
+  for (const auto& [name, value] : parameters.properties()) {
+    if (value.scalar()) add(*value.scalar());
+    if (value.array())
+      for (const Value::Scalar& one : *value.array()) add(one);
+  }
+  return objects;
+}
+
+}  // namespace
+
 // A method that fails is not a fault: the client reads the ReturnValue, the operator the log.
-Response answered(const Context& context, std::string_view class_name, std::string_view method,
-                  Result<InvokeResult> result) {
+Response ObjectManager::answered(const Context& context, const ObjectPath& target, std::string_view method,
+                                 const Instance& parameters, Result<InvokeResult> result) const {
   InvokeResult answer;
   if (result) {
     answer = std::move(*result);
@@ -71,21 +89,21 @@ Response answered(const Context& context, std::string_view class_name, std::stri
     answer.error = result.error();
   }
   log_info("cim", "method called",
-           {{"class", class_name},
+           {{"class", target.class_name},
             {"method", method},
             {"caller", context.caller.name},
             {"from", context.caller.from},
             {"return", answer.return_value},
             {"error", result ? std::string() : result.error().text()}});
+  witness_({context.caller, target.class_name, method, objects_of(target, parameters), answer});
   return Response{{}, std::move(answer)};
 }
-
-}  // namespace
 
 Outcome<Response> ObjectManager::serve(const Context& context, const InvokeRequest& request) const {
   if (auto allowed = allow(context, Right::execute, request.path.class_name, request.method); !allowed) {
     if (!returns_errors(request)) return pass_on(std::move(allowed.error()));
-    return answered(context, request.path.class_name, request.method, fail(std::move(allowed.error().error)));
+    return answered(context, request.path, request.method, request.parameters,
+                    fail(std::move(allowed.error().error)));
   }
   const ClassDecl* named = find_class(request.path.class_name);
   if (!named) return unknown_class_fault(request.path.class_name);
@@ -100,7 +118,7 @@ Outcome<Response> ObjectManager::serve(const Context& context, const InvokeReque
   const auto provider = providers_.find(target.path.class_name);
   US_ASSERT(provider != providers_.end());  // a provider gives instances of its own class
   auto result = provider->second->invoke(context, target.path, target.instance, method.name, parameters);
-  return answered(context, target.path.class_name, method.name, std::move(result));
+  return answered(context, target.path, method.name, parameters, std::move(result));
 }
 
 }  // namespace understudy::cim

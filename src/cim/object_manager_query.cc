@@ -106,7 +106,7 @@ Outcome<std::vector<Item>> ObjectManager::filtered(const Context& context,
 
 Outcome<std::vector<Item>> ObjectManager::query(const Context& context,
                                                 const EnumerateRequest& request) const {
-  auto parsed = wql::parse(request.filter.wql);
+  const auto& parsed = request.filter.query;
   if (!parsed) return filter_fault(parsed.error().message());
   if (const auto* links = std::get_if<wql::Links>(&*parsed)) return follow(context, *links);
 

@@ -22,7 +22,7 @@ EnumerateRequest wql_request(std::string text, std::string class_name = "*") {
   EnumerateRequest request;
   request.class_name = std::move(class_name);
   request.filter.kind = Filter::Kind::wql;
-  request.filter.wql = std::move(text);
+  request.filter.query = wql::parse(text);
   return request;
 }
 

@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "base/result.h"
-#include "cim/value.h"
+#include "base/blank.h"
+#include "cim/wql.h"
 
 namespace understudy::cim {
 
@@ -29,7 +29,8 @@ struct GetRequest {
 struct Filter {
   enum class Kind : uint8_t { none, wql, association, selector };
   Kind kind = Kind::none;
-  std::string wql;  // SELECT, ASSOCIATORS OF or REFERENCES OF text
+  // SELECT, ASSOCIATORS OF or REFERENCES OF; what is not understood is refused in its turn.
+  Result<wql::Query> query{wql::Select()};
   // association dialect
   bool references =
       false;  // AssociationInstances (the links) instead of AssociatedInstances (the far objects)
@@ -62,6 +63,7 @@ struct InvokeResult {
   // Why the method refused: travels as a SOAP header of our own beside the documented ReturnValue, which says
   // no more than a number. Clients that do not know the header skip it.
   std::optional<Error> error;
+  std::string remark = {};  // for the audit trail; stays on this side
 };
 struct Response {
   std::vector<Item> items;  // Get: one; Enumerate: all
@@ -81,6 +83,42 @@ struct Fault {
 template <class T>
 using Outcome = tl::expected<T, Fault>;
 
+// How each travels between processes (base/pack.h).
+template <class F>
+void fields(F& f, GetRequest& request) {
+  f(request.path);
+}
+template <class F>
+void fields(F& f, Filter& filter) {
+  f.choice(filter.kind, Filter::Kind::selector);
+  f(filter.query, filter.references, filter.object, filter.association_class, filter.role,
+    filter.result_class, filter.result_role, filter.include_properties, filter.selectors);
+}
+template <class F>
+void fields(F& f, EnumerateRequest& request) {
+  f(request.class_name, request.filter);
+}
+template <class F>
+void fields(F& f, InvokeRequest& request) {
+  f(request.path, request.method, request.parameters);
+}
+template <class F>
+void fields(F& f, Item& item) {
+  f(item.path, item.instance, item.selected);
+}
+template <class F>
+void fields(F& f, InvokeResult& result) {
+  f(result.return_value, result.out, result.error);
+}
+template <class F>
+void fields(F& f, Response& response) {
+  f(response.items, response.invoked);
+}
+template <class F>
+void fields(F& f, Fault& fault) {
+  f(fault.error, fault.subcode, fault.detail);
+}
+
 // What the front calls. Thread-safe; blocks at most limits::kMethodReply.
 class Dispatcher {
  public:
@@ -89,3 +127,8 @@ class Dispatcher {
 };
 
 }  // namespace understudy::cim
+
+template <>
+struct understudy::Blank<understudy::cim::Fault> {
+  static cim::Fault make() { return {Blank<Error>::make(), {}, {}}; }
+};

@@ -54,6 +54,10 @@ struct DateTime {
   static DateTime length(Duration d) { return {true, d.us}; }
   bool operator==(const DateTime&) const = default;
 };
+template <class F>
+void fields(F& f, DateTime& time) {
+  f(time.interval, time.us);
+}
 
 // Identity of an instance: class and keys. Values of keys are text, as selectors carry them; a key that is
 // itself a reference holds the path in object path text form.
@@ -69,6 +73,10 @@ class ObjectPath {
   // Same class and keys, names without case, values without case (clients send GUIDs in either).
   bool same(const ObjectPath& other) const;
 };
+template <class F>
+void fields(F& f, ObjectPath& path) {
+  f(path.class_name, path.keys);
+}
 
 // NULL, a scalar, or an array of one type. Integers of every width are held in 64 bits.
 class Value {
@@ -100,6 +108,10 @@ class Value {
   std::optional<DateTime> datetime() const;
 
  private:
+  template <class F>
+  friend void fields(F& f, Value& value) {
+    f(value.data_);
+  }
   std::variant<std::monostate, Scalar, std::vector<Scalar>> data_;
 };
 
@@ -116,6 +128,10 @@ class Instance {
   const std::map<std::string, Value, NameLess>& properties() const { return properties_; }
 
  private:
+  template <class F>
+  friend void fields(F& f, Instance& instance) {
+    f(instance.class_name_, instance.properties_);
+  }
   std::string class_name_;
   std::map<std::string, Value, NameLess> properties_;
 };

@@ -56,6 +56,26 @@ struct Links {
 
 using Query = std::variant<Select, Links>;
 
+template <class F>
+void fields(F& f, Operand& operand) {
+  f(operand.property, operand.literal);
+}
+template <class F>
+void fields(F& f, Expression& expression) {
+  f.choice(expression.kind, Expression::Kind::negation);
+  f.choice(expression.relation, Relation::is_null);
+  f(expression.left, expression.right, expression.children);
+}
+template <class F>
+void fields(F& f, Select& select) {
+  f(select.columns, select.class_name, select.where);
+}
+template <class F>
+void fields(F& f, Links& links) {
+  f(links.references, links.object, links.association_class, links.role, links.result_class,
+    links.result_role, links.class_definitions_only);
+}
+
 // ErrorCode::invalid_parameter, saying at which character what was expected.
 Result<Query> parse(std::string_view text);
 

@@ -37,6 +37,15 @@ struct XmlNode {
   }
 };
 
+template <class F>
+void fields(F& f, XmlAttribute& attribute) {
+  f(attribute.name, attribute.ns, attribute.value);
+}
+template <class F>
+void fields(F& f, XmlNode& node) {
+  f(node.name, node.ns, node.attributes, node.children, node.text);
+}
+
 // Text to its root element. Refuses a DOCTYPE, what is too large or deep, and what is not well-formed, with
 // ErrorCode::invalid_parameter.
 using XmlParser = std::function<Result<XmlNode>(std::string_view text)>;

@@ -35,7 +35,7 @@ class InProcess final : public Management {
     if (query.find(' ') != std::string::npos) {
       request.class_name = "*";
       request.filter.kind = cim::Filter::Kind::wql;
-      request.filter.wql = query;
+      request.filter.query = cim::wql::parse(query);
     }
     US_TRY(const cim::Response response, ask(request));
     std::vector<cim::Instance> instances;

@@ -26,7 +26,8 @@ class Wire : public providers::ProvidersTest {
     EXPECT_TRUE(authz::set_user(path("users"), "ann", authz::Role::administrator, "correct horse"));
     gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(path("users")),
                                           authz::CertificateMap{});
-    service_ = std::make_unique<wsman::WsmanService>(manager_, *gate_, clock_, wsman::Product{});
+    sessions_ = std::make_unique<session::LocalSessions>(*gate_, manager_);
+    service_ = std::make_unique<wsman::WsmanService>(*sessions_, clock_, wsman::Product{});
     net::TlsOptions options;
     options.certificate_file = path("host/host.crt");
     options.key_file = path("host/host.key");
@@ -39,9 +40,7 @@ class Wire : public providers::ProvidersTest {
     std::vector<http::Listener> listeners;
     listeners.push_back(std::move(listener));
     server_ = std::make_unique<http::HttpServer>(
-        std::move(listeners), [this](const http::HttpRequest& head, const http::ConnectionInfo& info) {
-          return service_->admit(head, info);
-        });
+        std::move(listeners), [this](const http::ConnectionInfo& info) { return service_->welcome(info); });
     setenv("UNDERSTUDY_PASSWORD", "correct horse", 1);
   }
   ~Wire() override {
@@ -64,6 +63,7 @@ class Wire : public providers::ProvidersTest {
   std::filesystem::path dir_;
   SystemClock clock_;
   std::unique_ptr<authz::Gate> gate_;
+  std::unique_ptr<session::LocalSessions> sessions_;
   std::unique_ptr<wsman::WsmanService> service_;
   std::unique_ptr<net::TlsContext> tls_;
   std::unique_ptr<http::HttpServer> server_;

@@ -10,21 +10,21 @@
 #include "authz/policy.h"
 #include "base/log.h"
 #include "cim/object_manager.h"
+#include "daemon/audit_trail.h"
 #include "daemon/checker.h"
+#include "daemon/front_host.h"
 #include "daemon/local_host.h"
 #include "daemon/notifier.h"
 #include "daemon/place_check.h"
 #include "daemon/replication_service.h"
 #include "files/posix_files.h"
-#include "http/server.h"
 #include "hypervisor/libvirt_hypervisor.h"
+#include "ipc/tree_text.h"
 #include "link/connector.h"
 #include "link/server.h"
 #include "providers/providers.h"
 #include "source/backup_source.h"
 #include "statedb/sqlite_state_db.h"
-#include "wsman/service.h"
-#include "wsman/xml.h"
 
 namespace understudy::daemon {
 namespace {
@@ -89,11 +89,15 @@ class Listener {
 
 class Daemon final : public Composition {
  public:
-  explicit Daemon(const Config& config) : config_(config), hypervisor_(hypervisor_config(config)) {}
+  explicit Daemon(const Config& config)
+      : config_(config),
+        hypervisor_(hypervisor_config(config)),
+        audit_(config.management.audit_file, clock_) {}
 
   // Front and link first, so that nobody asks any more; then what carries out; then the core.
   ~Daemon() override {
-    http_.reset();
+    remote_.reset();
+    local_.reset();
     if (listener_) listener_->stop();
     if (checker_) checker_->stop();
     if (notifier_) notifier_->stop();
@@ -224,9 +228,9 @@ class Daemon final : public Composition {
       US_TRY(const authz::Role role, authz::parse_role(caller.role));
       return authz::permit(role, right == cim::Right::read, class_name, method);
     };
-    manager_ = std::make_unique<cim::ObjectManager>(authorize, config_.host_name);
-    providers::register_providers(*manager_, *host_,
-                                  [](std::string_view text) { return wsman::parse_xml(text); });
+    manager_ = std::make_unique<cim::ObjectManager>(
+        authorize, config_.host_name, [this](const cim::Called& called) { audit_.note(called); });
+    providers::register_providers(*manager_, *host_, ipc::read_tree_text);
 
     const Config::Management& m = config_.management;
     authz::CertificateMap certificates;
@@ -235,29 +239,15 @@ class Daemon final : public Composition {
     }
     gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file),
                                           std::move(certificates));
-    wsman_ = std::make_unique<wsman::WsmanService>(*manager_, *gate_, clock_,
-                                                   wsman::Product{"Understudy", UNDERSTUDY_VERSION});
-
-    std::vector<http::Listener> listeners;
+    sessions_ = std::make_unique<session::LocalSessions>(*gate_, *manager_);
+    FrontHost::Parts parts{*sessions_, config_.run_directory + "/empty", config_.log_json,
+                           config_.log_level == "debug"};
     if (!m.address.empty()) {
-      net::TlsOptions options;
-      options.certificate_file = m.certificate;
-      options.key_file = m.key;
-      options.authority_file = m.authority;
-      options.peer = net::PeerCheck::optional;
-      US_TRY(auto context, net::TlsContext::server(options));
-      tls_ = std::make_unique<net::TlsContext>(std::move(context));
-      US_TRY(net::Fd remote, net::listen_tcp(m.address, m.port));
-      listeners.push_back({std::move(remote), tls_.get()});
+      US_TRY(remote_, FrontHost::remote(parts, m));
       log_info("wsman", "listening for management", {{"address", m.address}, {"port", m.port}});
     }
     // Last: who can connect to the local socket may take it that everything else listens.
-    US_TRY(net::Fd local, net::listen_unix(m.socket, 0600));
-    listeners.push_back({std::move(local), nullptr});
-    http_ = std::make_unique<http::HttpServer>(
-        std::move(listeners), [this](const http::HttpRequest& head, const http::ConnectionInfo& info) {
-          return wsman_->admit(head, info);
-        });
+    US_TRY(local_, FrontHost::local(parts, m.socket));
     return {};
   }
 
@@ -276,11 +266,11 @@ class Daemon final : public Composition {
   std::unique_ptr<ReplicationService> replication_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<LocalHost> host_;
+  AuditTrail audit_;
   std::unique_ptr<cim::ObjectManager> manager_;
   std::unique_ptr<authz::Gate> gate_;
-  std::unique_ptr<wsman::WsmanService> wsman_;
-  std::unique_ptr<net::TlsContext> tls_;
-  std::unique_ptr<http::HttpServer> http_;
+  std::unique_ptr<session::LocalSessions> sessions_;
+  std::unique_ptr<FrontHost> remote_, local_;
 };
 
 }  // namespace

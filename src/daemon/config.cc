@@ -115,6 +115,7 @@ Status read_management(Section section, Config::Management& m) {
   section.text("authority", m.authority);
   section.text("password_file", m.password_file);
   section.text("certificate_map", m.certificate_map);
+  section.text("audit_file", m.audit_file);
   return section.finish();
 }
 
@@ -169,6 +170,8 @@ Result<Config> parse_config(const std::string& text, const std::string& source_n
   US_CHECK(read_hypervisor(root.section("hypervisor"), config.hypervisor));
   US_CHECK(read_health(root.section("health"), config.health));
   US_CHECK(root.finish());
+  if (config.management.audit_file.empty())
+    config.management.audit_file = config.state_directory + "/audit.log";
   if (config.management.socket.empty()) config.management.socket = config.run_directory + "/wsman.sock";
   return config;
 }

@@ -29,6 +29,7 @@ struct Config {
     std::string authority = "/etc/understudy/tls/authority.crt";  // who signs client certificates
     std::string password_file = "/etc/understudy/users";
     std::string certificate_map = "/etc/understudy/certificates.map";
+    std::string audit_file;  // default: state_directory/audit.log
   } management;
 
   struct Replication {

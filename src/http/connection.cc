@@ -46,9 +46,7 @@ bool ServerConnection::receive(Monotonic until) {
 bool ServerConnection::wait_for_first_byte() {
   if (!buffer_.empty()) return true;  // the client did not wait for our answer
   idle_since_ = net::deadline_in({}).us;
-  const bool came = receive(net::deadline_in(limits_.idle));
-  idle_since_ = 0;
-  return came;
+  return receive(net::deadline_in(limits_.idle));
 }
 
 bool ServerConnection::feed(RequestParser& parser, bool (RequestParser::*done)() const, Monotonic until) {
@@ -76,8 +74,9 @@ ServerConnection::Next ServerConnection::serve_one() {
   if (!feed(parser, &RequestParser::head_complete, until)) return Next::close;
   const HttpRequest head = parser.take();
   const bool head_only = head.method == "HEAD";
-  const auto admitted = admit_(head, info_);
+  const auto admitted = admit_(head);
   if (!admitted) return refuse(parser, admitted.error(), head_only, until);
+  idle_since_ = 0;
   return answer(parser, *admitted, head_only, until);
 }
 

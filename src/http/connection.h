@@ -15,10 +15,11 @@ inline constexpr size_t kMostSkippedBody = 64 << 10;
 
 class ServerConnection {
  public:
-  // `idle_since` is 0 while a request is under way, else since when (Monotonic, microseconds) none is.
-  ServerConnection(net::Stream& stream, ConnectionInfo info, const Admit& admit, const ServerLimits& limits,
+  // `idle_since` is 0 while the request of a caller who was admitted is under way; else since when (Monotonic,
+  // microseconds) nothing worth waiting for is. Then the connection may be ended for another.
+  ServerConnection(net::Stream& stream, Admit admit, const ServerLimits& limits,
                    std::atomic<int64_t>& idle_since)
-      : stream_(stream), info_(std::move(info)), admit_(admit), limits_(limits), idle_since_(idle_since) {}
+      : stream_(stream), admit_(std::move(admit)), limits_(limits), idle_since_(idle_since) {}
   // Serves requests until either side has had enough.
   void serve();
 
@@ -36,8 +37,7 @@ class ServerConnection {
   Next send(const HttpResponse& response, bool keep, bool head_only);
 
   net::Stream& stream_;
-  ConnectionInfo info_;
-  const Admit& admit_;
+  const Admit admit_;
   const ServerLimits& limits_;
   std::atomic<int64_t>& idle_since_;
   std::string buffer_;  // received and not yet parsed; bounded by one read and the header limit

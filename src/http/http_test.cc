@@ -42,12 +42,15 @@ class HttpTest : public testing::Test {
     listeners.push_back({std::move(*socket), nullptr, most_connections});
     server_.emplace(
         std::move(listeners),
-        [this](const HttpRequest& head, const ConnectionInfo& info) { return admit(head, info); }, limits);
+        [this](const ConnectionInfo& info) {
+          EXPECT_EQ(info.unix_uid, getuid());
+          return [this](const HttpRequest& head) { return admit(head); };
+        },
+        limits);
   }
 
-  tl::expected<Answer, HttpResponse> admit(const HttpRequest& head, const ConnectionInfo& info) {
+  tl::expected<Answer, HttpResponse> admit(const HttpRequest& head) {
     EXPECT_TRUE(head.body.empty());
-    EXPECT_EQ(info.unix_uid, getuid());
     if (head.target == "/locked" && head.header("key") != "yes")
       return tl::unexpected(HttpResponse{401, {{"WWW-Authenticate", "Basic realm=\"x\""}}, "no"});
     return Answer([this](const HttpRequest& request) {
@@ -245,6 +248,22 @@ TEST_F(HttpTest, SlowRequestsAndIdleConnectionsEnd) {
   EXPECT_EQ(read_to_end(idle), "");
 }
 
+// Only the request of a caller who was admitted keeps its place.
+TEST_F(HttpTest, HalfRequestsDoNotKeepOthersOut) {
+  start({}, 2);
+  net::PlainStream silent = connect();
+  net::PlainStream half = connect();
+  ASSERT_TRUE(half.write_all(as_bytes("POST /1 HTTP/1.1\r\nHost: x\r\nCont"), kLong));
+  net::PlainStream refused = connect();
+  ASSERT_TRUE(
+      refused.write_all(as_bytes("POST /locked HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"), kLong));
+  for (int i = 0; i < 4; ++i) {
+    HttpClient c = client();
+    const auto response = c.post("/" + std::to_string(i), {}, "", kLong);
+    ASSERT_TRUE(response) << i << ": " << response.error().text();
+  }
+}
+
 TEST_F(HttpTest, FullHouseEndsTheOldestIdleConnection) {
   start({}, 2);
   HttpClient first = client();
@@ -290,14 +309,12 @@ TEST(HttpServer, TlsGivesTheCertificate) {
   std::vector<Listener> listeners;
   listeners.push_back({std::move(*net::listen_tcp("127.0.0.1", 0)), &*server_tls});
   const uint16_t port = *net::bound_port(listeners[0].socket);
-  const HttpServer server(
-      std::move(listeners),
-      [](const HttpRequest&, const ConnectionInfo& info) -> tl::expected<Answer, HttpResponse> {
-        return Answer(
-            [name = info.certificate ? info.certificate->common_name : "nobody"](const HttpRequest&) {
-              return HttpResponse{200, {}, name};
-            });
-      });
+  const HttpServer server(std::move(listeners), [](const ConnectionInfo& info) {
+    return [name = info.certificate ? info.certificate->common_name
+                                    : "nobody"](const HttpRequest&) -> tl::expected<Answer, HttpResponse> {
+      return Answer([name](const HttpRequest&) { return HttpResponse{200, {}, name}; });
+    };
+  });
   for (const bool with_certificate : {true, false}) {
     net::TlsOptions ours;
     ours.authority_file = dir / "ca/authority.crt";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 
 #include "base/log.h"
 #include "base/thread.h"
@@ -13,8 +14,9 @@ namespace {
 // One connection and its thread. The accepting thread makes, evicts and joins; the connection's thread only
 // marks.
 struct Slot {
+  std::string address;  // without the port
   CancelToken cancel;
-  std::atomic<int64_t> idle_since{0};
+  std::atomic<int64_t> idle_since{net::deadline_in({}).us};  // see ServerConnection
   std::atomic<bool> done{false};
   Thread thread;  // last: joined before the rest goes
 };
@@ -22,14 +24,14 @@ struct Slot {
 }  // namespace
 
 struct HttpServer::State {
-  State(Admit a, ServerLimits l) : admit(std::move(a)), limits(l) {}
+  State(Welcome w, ServerLimits l) : welcome(std::move(w)), limits(l) {}
 
   struct Door {
     Listener listener;
     std::vector<std::unique_ptr<Slot>> slots;  // the accepting thread's alone
     Thread thread;
   };
-  Admit admit;
+  Welcome welcome;
   ServerLimits limits;
   CancelToken stop;
   std::vector<std::unique_ptr<Door>> doors;
@@ -40,20 +42,27 @@ struct HttpServer::State {
   void serve(const net::TlsContext* tls, net::Connection connection, Slot& slot);
 };
 
-// A full house ends the connection that has been idle longest; when all are busy there is no room.
+// A full house ends a connection that serves nobody: of the address that has most of them, so that a flood
+// from one place only ends its own, the one that has been so longest. When all serve somebody there is no
+// room.
 bool HttpServer::State::make_room(Door& door) {
   auto& slots = door.slots;
   std::erase_if(slots, [](const auto& slot) { return slot->done.load(); });
   if (slots.size() < door.listener.most_connections) return true;
-  const auto age_rank = [](const auto& slot) {
-    const int64_t since = slot->idle_since;
-    return since == 0 ? INT64_MAX : since;
-  };
-  const auto oldest = std::min_element(
-      slots.begin(), slots.end(), [&](const auto& a, const auto& b) { return age_rank(a) < age_rank(b); });
-  if (oldest == slots.end() || (*oldest)->idle_since == 0) return false;
-  (*oldest)->cancel.cancel();
-  slots.erase(oldest);
+  std::map<std::string_view, size_t> crowd;
+  for (const auto& slot : slots) ++crowd[slot->address];
+  auto worst = slots.end();
+  std::pair<size_t, int64_t> rank;
+  for (auto it = slots.begin(); it != slots.end(); ++it) {
+    const int64_t since = (*it)->idle_since;
+    const std::pair mine{crowd[(*it)->address], -since};
+    if (since == 0 || (worst != slots.end() && mine <= rank)) continue;
+    worst = it;
+    rank = mine;
+  }
+  if (worst == slots.end()) return false;
+  (*worst)->cancel.cancel();
+  slots.erase(worst);
   return true;
 }
 
@@ -76,6 +85,7 @@ void HttpServer::State::accept_loop(Door& door) {
 
 void HttpServer::State::start(Door& door, net::Connection connection) {
   auto slot = std::make_unique<Slot>();
+  slot->address = connection.peer.substr(0, connection.peer.rfind(':'));
   auto shared = std::make_shared<net::Connection>(std::move(connection));  // std::function wants it copyable
   slot->thread = Thread("http", [this, tls = door.listener.tls, shared, &slot = *slot] {
     serve(tls, std::move(*shared), slot);
@@ -90,7 +100,7 @@ void HttpServer::State::serve(const net::TlsContext* tls, net::Connection connec
   if (!tls) {
     net::PlainStream stream(std::move(connection), slot.cancel);
     info.unix_uid = stream.peer_uid();
-    ServerConnection(stream, std::move(info), admit, limits, slot.idle_since).serve();
+    ServerConnection(stream, welcome(info), limits, slot.idle_since).serve();
     return;
   }
   const auto stream = tls->accept(std::move(connection), limits::kLinkHandshake, slot.cancel);
@@ -99,11 +109,11 @@ void HttpServer::State::serve(const net::TlsContext* tls, net::Connection connec
     return;
   }
   info.certificate = (*stream)->certificate();
-  ServerConnection(**stream, std::move(info), admit, limits, slot.idle_since).serve();
+  ServerConnection(**stream, welcome(info), limits, slot.idle_since).serve();
 }
 
-HttpServer::HttpServer(std::vector<Listener> listeners, Admit admit, ServerLimits limits)
-    : state_(std::make_unique<State>(std::move(admit), limits)) {
+HttpServer::HttpServer(std::vector<Listener> listeners, Welcome welcome, ServerLimits limits)
+    : state_(std::make_unique<State>(std::move(welcome), limits)) {
   for (Listener& listener : listeners) {
     auto& door = *state_->doors.emplace_back(std::make_unique<State::Door>());
     door.listener = std::move(listener);

@@ -27,8 +27,9 @@ struct ConnectionInfo {
 using Answer = std::function<HttpResponse(const HttpRequest&)>;
 // Looks at a head, before a byte of the body is read: either who will answer, or the refusal (401, 404, ...).
 // After a refusal a small body is skipped, so that the client can repeat itself on the same connection.
-using Admit =
-    std::function<tl::expected<Answer, HttpResponse>(const HttpRequest& head, const ConnectionInfo&)>;
+using Admit = std::function<tl::expected<Answer, HttpResponse>(const HttpRequest& head)>;
+// Called once for each connection, in its thread; the Admit is for its requests, and goes when it ends.
+using Welcome = std::function<Admit(const ConnectionInfo&)>;
 
 struct Listener {
   net::Fd socket;
@@ -46,7 +47,7 @@ struct ServerLimits {
 
 class HttpServer {
  public:
-  HttpServer(std::vector<Listener> listeners, Admit admit, ServerLimits limits = {});
+  HttpServer(std::vector<Listener> listeners, Welcome welcome, ServerLimits limits = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

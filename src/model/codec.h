@@ -15,11 +15,6 @@
 
 namespace understudy {
 
-template <>
-struct Blank<Error> {
-  static Error make() { return Error(ErrorCode::failed, {}); }
-};
-
 void fields(JsonFields& f, Error& error);  // the code by its name; one we do not know reads as `failed`
 void fields(JsonFields& f, Lineage& lineage);
 void fields(JsonFields& f, DiskGeometry& disk);

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/blank.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/limits.h"
@@ -73,12 +74,6 @@ class JsonObject {
   void set_number(std::string_view name, uint64_t value);
   void set_signed(std::string_view name, int64_t value);
   std::unique_ptr<State> state_;  // empty only after a move
-};
-
-// What decode() starts from; specialise for a type that cannot be made from nothing.
-template <class T>
-struct Blank {
-  static T make() { return T{}; }
 };
 
 // One walk over the members of a value, out of it (writing) or into it (reading). Bounds bind when reading;

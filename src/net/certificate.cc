@@ -118,22 +118,6 @@ Status write_new_files(const std::string& dir, const std::vector<NewFile>& files
   return {};
 }
 
-Result<std::string> read_pem(const std::string& path, const std::string& hint) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail(fail_errno(errno, "cannot read " + path).value().with_hint(hint));
-  std::string content(kMostPem + 1, '\0');
-  size_t used = 0;
-  while (used < content.size()) {
-    const ssize_t n = read(fd.get(), content.data() + used, content.size() - used);
-    if (n < 0) return fail_errno(errno, "cannot read " + path);
-    if (n == 0) break;
-    used += static_cast<size_t>(n);
-  }
-  if (used > kMostPem) return fail(ErrorCode::too_large, path + " is too large for a PEM file");
-  content.resize(used);
-  return content;
-}
-
 Result<X509Ptr> load_certificate(const std::string& path) {
   US_TRY(const std::string pem,
          read_pem(path, "name a certificate file, or make one: understudy certificate"));
@@ -242,6 +226,22 @@ std::string alternative_names(const std::vector<std::string>& names) {
 }
 
 }  // namespace
+
+Result<std::string> read_pem(const std::string& path, const std::string& hint) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail(fail_errno(errno, "cannot read " + path).value().with_hint(hint));
+  std::string content(kMostPem + 1, '\0');
+  size_t used = 0;
+  while (used < content.size()) {
+    const ssize_t n = read(fd.get(), content.data() + used, content.size() - used);
+    if (n < 0) return fail_errno(errno, "cannot read " + path);
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+  }
+  if (used > kMostPem) return fail(ErrorCode::too_large, path + " is too large for a PEM file");
+  content.resize(used);
+  return content;
+}
 
 tl::unexpected<Error> fail_openssl(ErrorCode code, std::string what, std::string hint) {
   const unsigned long error = ERR_peek_last_error();

@@ -28,6 +28,8 @@ using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 
 // "what: reason of the newest error"; empties this thread's queue.
 tl::unexpected<Error> fail_openssl(ErrorCode code, std::string what, std::string hint = {});
+// The whole file; the hint is what to do when it cannot be read.
+Result<std::string> read_pem(const std::string& path, const std::string& hint);
 CertificateInfo describe_certificate(const X509& certificate);
 
 }  // namespace understudy::net

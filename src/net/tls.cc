@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -88,34 +89,66 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
   return SSL_TLSEXT_ERR_OK;
 }
 
-Status load_own_certificate(SSL_CTX* context, const TlsOptions& options) {
-  if (SSL_CTX_use_certificate_chain_file(context, options.certificate_file.c_str()) != 1)
-    return fail_openssl(ErrorCode::invalid_parameter,
-                        "cannot use the certificate " + options.certificate_file,
-                        "make one with: understudy certificate issue");
-  if (SSL_CTX_use_PrivateKey_file(context, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return fail_openssl(
-        ErrorCode::invalid_parameter, "cannot use the key " + options.key_file,
-        "the daemon must be able to read it, and it must belong to " + options.certificate_file);
+tl::unexpected<Error> bad_certificate(const TlsOptions& options) {
+  return fail_openssl(ErrorCode::invalid_parameter, "cannot use the certificate " + options.certificate_file,
+                      "make one with: understudy certificate host NAME --authority DIR --out DIR");
+}
+tl::unexpected<Error> bad_key(const TlsOptions& options) {
+  return fail_openssl(
+      ErrorCode::invalid_parameter, "cannot use the key " + options.key_file,
+      "the daemon must be able to read it, and it must belong to " + options.certificate_file);
+}
+tl::unexpected<Error> bad_authority(const TlsOptions& options) {
+  return fail_openssl(ErrorCode::invalid_parameter, "cannot use the authority " + options.authority_file,
+                      "copy authority.crt from the host where the authority was made");
+}
+
+BioPtr memory(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// All certificates of a text, in its order; none when one of them cannot be read.
+std::vector<X509Ptr> certificates_in(const std::string& text) {
+  std::vector<X509Ptr> all;
+  const BioPtr bio = memory(text);
+  while (X509Ptr one{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) all.push_back(std::move(one));
+  const unsigned long end = ERR_peek_last_error();
+  if (ERR_GET_REASON(end) != PEM_R_NO_START_LINE) return {};
+  if (!all.empty()) ERR_clear_error();
+  return all;
+}
+
+// The leaf, then what is between it and the authority.
+Status load_own_certificate(SSL_CTX* context, const TlsOptions& options, const TlsTexts& texts) {
+  std::vector<X509Ptr> chain = certificates_in(texts.certificate);
+  if (chain.empty() || SSL_CTX_use_certificate(context, chain.front().get()) != 1)
+    return bad_certificate(options);
+  for (size_t i = 1; i < chain.size(); ++i)
+    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) return bad_certificate(options);
+  const BioPtr bio = memory(texts.key);
+  const KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1) return bad_key(options);
   return {};
 }
 
-Status load_authority(SSL_CTX* context, const TlsOptions& options, bool server) {
+Status load_authority(SSL_CTX* context, const TlsOptions& options, const TlsTexts& texts, bool server) {
   if (options.authority_file.empty()) {
     if (!server) SSL_CTX_set_default_verify_paths(context);
     return {};
   }
-  if (SSL_CTX_load_verify_locations(context, options.authority_file.c_str(), nullptr) != 1)
-    return fail_openssl(ErrorCode::invalid_parameter, "cannot use the authority " + options.authority_file,
-                        "copy authority.crt from the host where the authority was made");
-  if (server) SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options.authority_file.c_str()));
+  const std::vector<X509Ptr> authorities = certificates_in(texts.authority);
+  if (authorities.empty()) return bad_authority(options);
+  for (const X509Ptr& one : authorities) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get()) != 1) return bad_authority(options);
+    if (server) SSL_CTX_add_client_CA(context, one.get());
+  }
   return {};
 }
 
-Result<SslContextPtr> make_context(const TlsOptions& options, bool server) {
+Result<SslContextPtr> make_context(const TlsOptions& options, const TlsTexts& texts, bool server) {
   if (server && options.certificate_file.empty())
     return fail(ErrorCode::invalid_parameter, "a TLS server needs a certificate",
-                "make one with: understudy certificate issue");
+                "make one with: understudy certificate host NAME --authority DIR --out DIR");
   if (server && options.peer != PeerCheck::none && options.authority_file.empty())
     return fail(ErrorCode::invalid_parameter, "client certificates are asked for, but no authority is named",
                 "name the file authority.crt");
@@ -133,8 +166,8 @@ Result<SslContextPtr> make_context(const TlsOptions& options, bool server) {
   SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(c, 1);
   SSL_CTX_set_default_read_buffer_len(c, kReadBuffer);
-  if (!options.certificate_file.empty()) US_CHECK(load_own_certificate(c, options));
-  US_CHECK(load_authority(c, options, server));
+  if (!options.certificate_file.empty()) US_CHECK(load_own_certificate(c, options, texts));
+  US_CHECK(load_authority(c, options, texts, server));
   int verify = options.peer == PeerCheck::none ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
   if (options.peer == PeerCheck::required) verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   SSL_CTX_set_verify(c, verify, nullptr);
@@ -167,6 +200,21 @@ std::optional<PeerCertificate> peer_certificate(const SSL* ssl) {
 }
 
 }  // namespace
+
+Result<TlsTexts> read_tls_texts(const TlsOptions& options) {
+  TlsTexts texts;
+  if (!options.certificate_file.empty()) {
+    US_TRY(texts.certificate,
+           read_pem(options.certificate_file,
+                    "make one with: understudy certificate host NAME --authority DIR --out DIR"));
+    US_TRY(texts.key, read_pem(options.key_file, "the daemon must be able to read it"));
+  }
+  if (!options.authority_file.empty()) {
+    US_TRY(texts.authority,
+           read_pem(options.authority_file, "copy authority.crt from the host where the authority was made"));
+  }
+  return texts;
+}
 
 struct TlsContext::State {
   SslContextPtr context;
@@ -307,24 +355,34 @@ Status TlsStream::shutdown() {
   return {};
 }
 
-Result<TlsContext> TlsContext::server(const TlsOptions& options) {
+Result<TlsContext> TlsContext::server(const TlsOptions& options, const TlsTexts& texts) {
   auto state = std::make_shared<State>();
-  US_TRY(state->context, make_context(options, true));
+  US_TRY(state->context, make_context(options, texts, true));
   US_TRY(state->alpn, alpn_wire(options.alpn));
   state->verifies = options.peer != PeerCheck::none;
   if (!state->alpn.empty()) SSL_CTX_set_alpn_select_cb(state->context.get(), select_alpn, &state->alpn);
   return TlsContext(std::move(state));
 }
 
-Result<TlsContext> TlsContext::client(const TlsOptions& options) {
+Result<TlsContext> TlsContext::client(const TlsOptions& options, const TlsTexts& texts) {
   auto state = std::make_shared<State>();
-  US_TRY(state->context, make_context(options, false));
+  US_TRY(state->context, make_context(options, texts, false));
   US_TRY(state->alpn, alpn_wire(options.alpn));
   state->verifies = options.peer != PeerCheck::none;
   if (!state->alpn.empty())
     SSL_CTX_set_alpn_protos(state->context.get(), reinterpret_cast<const unsigned char*>(state->alpn.data()),
                             static_cast<unsigned>(state->alpn.size()));
   return TlsContext(std::move(state));
+}
+
+Result<TlsContext> TlsContext::server(const TlsOptions& options) {
+  US_TRY(const TlsTexts texts, read_tls_texts(options));
+  return server(options, texts);
+}
+
+Result<TlsContext> TlsContext::client(const TlsOptions& options) {
+  US_TRY(const TlsTexts texts, read_tls_texts(options));
+  return client(options, texts);
 }
 
 Result<std::unique_ptr<TlsStream>> TlsContext::accept(Connection connection, Duration timeout,

@@ -37,6 +37,17 @@ struct TlsOptions {
   std::vector<std::string> alpn;
 };
 
+// The content of the files: for a process that cannot open them.
+struct TlsTexts {
+  std::string certificate, key, authority;  // PEM
+};
+template <class F>
+void fields(F& f, TlsTexts& texts) {
+  f(texts.certificate, texts.key, texts.authority);
+}
+// Those that the options name; nothing is looked at yet.
+Result<TlsTexts> read_tls_texts(const TlsOptions& options);
+
 class TlsStream final : public Stream {
  public:
   ~TlsStream() override;
@@ -60,6 +71,9 @@ class TlsStream final : public Stream {
 
 class TlsContext {
  public:
+  // The options name the files in what goes wrong, and say which there are.
+  static Result<TlsContext> server(const TlsOptions& options, const TlsTexts& texts);
+  static Result<TlsContext> client(const TlsOptions& options, const TlsTexts& texts);
   static Result<TlsContext> server(const TlsOptions& options);
   static Result<TlsContext> client(const TlsOptions& options);
 

@@ -227,7 +227,7 @@ class ProvidersTest : public testing::Test {
     cim::EnumerateRequest request;
     request.class_name = "*";
     request.filter.kind = cim::Filter::Kind::wql;
-    request.filter.wql = wql;
+    request.filter.query = cim::wql::parse(wql);
     return ask(request);
   }
   // The only object of an ASSOCIATORS OF query.

@@ -174,7 +174,11 @@ Result<cim::InvokeResult> initiate_failover(const Call& call) {
   US_TRY(const Uuid vm, vm_argument(call));
   US_TRY(const VmView view, view_of(call, vm));
   US_TRY(const std::optional<Uuid> point, point_argument(call, view));
-  return answer(call.host.initiate_failover(vm, point));
+  Result<cim::InvokeResult> result = answer(call.host.initiate_failover(vm, point));
+  if (result && view.primary.alive && view.primary.heard)
+    result->remark =
+        "the primary was heard " + age_text(*view.primary.heard) + " ago and may still run the VM";
+  return result;
 }
 
 Result<cim::InvokeResult> revert_failover(const Call& call) {

@@ -78,9 +78,7 @@ cim::Outcome<Filter> read_filter(const XmlNode& element) {
   Filter filter;
   if (name == kDialectWql) {
     filter.kind = Filter::Kind::wql;
-    filter.wql = trim(element.text);
-    if (filter.wql.empty() || filter.wql.size() > limits::kMostWqlLength)
-      return refuse("the WQL text is empty or too long", "n:CannotProcessFilter");
+    filter.query = cim::wql::parse(trim(element.text));
     return filter;
   }
   if (name == kDialectAssociation) return read_association(element);

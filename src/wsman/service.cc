@@ -45,10 +45,6 @@ bool is_our_path(std::string_view target) {
   return target.substr(0, target.find('?')) == "/wsman";
 }
 
-cim::Caller caller_of(const authz::Identity& identity) {
-  return {identity.name, identity.method, identity.from, std::string(authz::role_name(identity.role))};
-}
-
 tl::unexpected<Fault> refuse(ErrorCode code, std::string message, std::string subcode,
                              std::string detail = {}) {
   return tl::unexpected(make_fault(Error(code, std::move(message)), std::move(subcode), std::move(detail)));
@@ -144,6 +140,15 @@ tl::expected<std::string, Fault> write_fragment_get(const cim::Instance& instanc
   return out.take();
 }
 
+// On the local socket only the kernel's word counts.
+Result<authz::Identity> log_in(const http::HttpRequest& head, authz::Evidence evidence,
+                               session::Session& session) {
+  if (!evidence.unix_uid) {
+    US_TRY(evidence.password, authz::read_authorization(head.header("Authorization")));
+  }
+  return session.log_in(evidence);
+}
+
 // "Msvm_X/Method" at the end of the action of a method call; empty when the action is none.
 std::string_view method_of(const RequestHeader& header) {
   const std::string_view action = header.action;
@@ -155,8 +160,24 @@ std::string_view method_of(const RequestHeader& header) {
 
 }  // namespace
 
+http::Admit WsmanService::welcome(const http::ConnectionInfo& info) {
+  authz::Evidence evidence;
+  evidence.from = info.from;
+  evidence.unix_uid = info.unix_uid;
+  if (info.certificate) evidence.certificate = {info.certificate->thumbprint, info.certificate->common_name};
+  auto opened = sessions_.open();
+  if (!opened)
+    return [error = opened.error()](const http::HttpRequest&) {
+      return tl::unexpected(plain(503, error.text(), {{"Retry-After", "2"}}));
+    };
+  // std::function wants it copyable.
+  const std::shared_ptr<session::Session> session = std::move(*opened);
+  return [this, session, evidence](const http::HttpRequest& head) { return admit(head, evidence, *session); };
+}
+
 tl::expected<http::Answer, HttpResponse> WsmanService::admit(const http::HttpRequest& head,
-                                                             const http::ConnectionInfo& info) {
+                                                             authz::Evidence evidence,
+                                                             session::Session& session) {
   if (!is_our_path(head.target)) return tl::unexpected(plain(404, "WS-Management is at /wsman"));
   if (head.method != "POST")
     return tl::unexpected(plain(405, "WS-Management wants POST", {{"Allow", "POST"}}));
@@ -167,28 +188,21 @@ tl::expected<http::Answer, HttpResponse> WsmanService::admit(const http::HttpReq
   if (lower(head.header("WSMANIDENTIFY")) == "unauthenticated")
     return http::Answer([this](const http::HttpRequest&) { return soap(200, identify(false)); });
 
-  authz::Evidence evidence;
-  evidence.from = info.from;
-  evidence.unix_uid = info.unix_uid;
-  evidence.authorization = head.header("Authorization");
-  if (info.certificate) {
-    evidence.certificate_thumbprint = info.certificate->thumbprint;
-    evidence.certificate_common_name = info.certificate->common_name;
-  }
-  auto identity = gate_.identify(evidence);
+  auto identity = log_in(head, evidence, session);
   if (identity)
-    return http::Answer([this, who = std::move(*identity)](const http::HttpRequest& request) {
-      return handle(request.body, who);
+    return http::Answer([this, &session, who = std::move(*identity)](const http::HttpRequest& request) {
+      return handle(request.body, {session, who});
     });
-  const bool tried = !evidence.authorization.empty() || info.certificate || info.unix_uid;
-  if (tried) log_warning("login", "refused", {{"from", info.from}, {"cause", identity.error().message()}});
-  if (identity.error().code() == ErrorCode::timeout)
+  const bool tried = !head.header("Authorization").empty() || evidence.certificate || evidence.unix_uid;
+  if (tried)
+    log_warning("login", "refused", {{"from", evidence.from}, {"cause", identity.error().message()}});
+  if (identity.error().code() != ErrorCode::unauthenticated)
     return tl::unexpected(plain(503, identity.error().text(), {{"Retry-After", "2"}}));
   return tl::unexpected(plain(401, "log in with a name and a password, or with a client certificate",
                               {{"WWW-Authenticate", "Basic realm=\"Understudy\", charset=\"UTF-8\""}}));
 }
 
-HttpResponse WsmanService::handle(const std::string& body, const authz::Identity& identity) {
+HttpResponse WsmanService::handle(const std::string& body, const Caller& caller) {
   if (!is_utf8(body))
     return soap(500, write_fault(make_fault(Error(ErrorCode::invalid_parameter, "SOAP in UTF-8 is wanted"),
                                             "w:EncodingLimit", "CharacterSet"),
@@ -206,43 +220,43 @@ HttpResponse WsmanService::handle(const std::string& body, const authz::Identity
     const EnvelopeFault& refused = request.error();
     return soap(500, write_fault(refused.fault, refused.message_id, refused.headers));
   }
-  auto reply = dispatch(*request, identity);
+  auto reply = dispatch(*request, caller);
   if (reply && reply->size() > request->header.most_reply) reply = too_large(request->header.most_reply);
   if (!reply) return soap(500, write_fault(reply.error(), request->header.message_id));
   return soap(200, std::move(*reply));
 }
 
-WsmanService::Reply WsmanService::dispatch(const RequestEnvelope& request, const authz::Identity& identity) {
+WsmanService::Reply WsmanService::dispatch(const RequestEnvelope& request, const Caller& caller) {
   const std::string& action = request.header.action;
   const auto is = [&](std::string_view ns, const char* verb) {
     return action == std::string(ns) + "/" + verb;
   };
-  if (is(kTransfer, "Get")) return get(request, identity);
+  if (is(kTransfer, "Get")) return get(request, caller);
   const std::string_view method = method_of(request.header);
   const bool enumeration = action.starts_with(kEnumeration);
   if (request.header.fragment && (enumeration || !method.empty()))
     return refuse(ErrorCode::not_supported, "only Get takes a w:FragmentTransfer", "w:UnsupportedFeature",
                   "FragmentLevelAccess");
-  if (is(kEnumeration, "Enumerate")) return enumerate(request, identity);
-  if (is(kEnumeration, "Pull")) return pull(request, identity);
-  if (is(kEnumeration, "Release")) return release(request, identity);
-  if (!method.empty()) return invoke(request, method, identity);
+  if (is(kEnumeration, "Enumerate")) return enumerate(request, caller);
+  if (is(kEnumeration, "Pull")) return pull(request, caller);
+  if (is(kEnumeration, "Release")) return release(request, caller);
+  if (!method.empty()) return invoke(request, method, caller);
   return refuse(ErrorCode::not_supported, "the action " + action.substr(0, 256) + " is not offered here",
                 "a:ActionNotSupported");
 }
 
-cim::Outcome<cim::Response> WsmanService::read(const RequestHeader& header, const authz::Identity& identity,
+cim::Outcome<cim::Response> WsmanService::read(const RequestHeader& header, const Caller& caller,
                                                const cim::Request& request) {
   const Monotonic start = clock_.now().monotonic;
-  auto response = dispatcher_.handle(caller_of(identity), request);
+  auto response = caller.session.handle(request);
   if (response && clock_.now().monotonic - start > header.timeout)
     return refuse(ErrorCode::timeout, "the answer took longer than w:OperationTimeout", "w:TimedOut");
   return response;
 }
 
-WsmanService::Reply WsmanService::get(const RequestEnvelope& request, const authz::Identity& identity) {
+WsmanService::Reply WsmanService::get(const RequestEnvelope& request, const Caller& caller) {
   const RequestHeader& header = request.header;
-  auto response = read(header, identity, cim::GetRequest{{header.resource.class_name, header.selectors}});
+  auto response = read(header, caller, cim::GetRequest{{header.resource.class_name, header.selectors}});
   if (!response) return tl::unexpected(response.error());
   if (response->items.size() != 1)
     return refuse(ErrorCode::not_found, "there is no such instance", "a:DestinationUnreachable",
@@ -263,7 +277,7 @@ WsmanService::Reply WsmanService::get(const RequestEnvelope& request, const auth
   return end_reply(out);
 }
 
-WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, const authz::Identity& identity) {
+WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, const Caller& caller) {
   const RequestHeader& header = request.header;
   auto body = read_enumerate(request.body ? &*request.body : nullptr);
   if (!body) return tl::unexpected(body.error());
@@ -271,10 +285,10 @@ WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, cons
     return refuse(ErrorCode::invalid_parameter, "the resource URI of all classes needs a filter",
                   "a:DestinationUnreachable", "InvalidResourceURI");
   auto response =
-      read(header, identity, cim::EnumerateRequest{header.resource.class_name, std::move(body->filter)});
+      read(header, caller, cim::EnumerateRequest{header.resource.class_name, std::move(body->filter)});
   if (!response) return tl::unexpected(response.error());
 
-  Enumeration enumeration{owner_of(identity), body->mode, std::move(response->items), 0};
+  Enumeration enumeration{owner_of(caller.identity), body->mode, std::move(response->items), 0};
   const std::string total = count_header(header, enumeration.items.size());
   std::string items;
   if (body->optimise) {
@@ -302,10 +316,10 @@ WsmanService::Reply WsmanService::enumerate(const RequestEnvelope& request, cons
   return end_reply(out);
 }
 
-WsmanService::Reply WsmanService::pull(const RequestEnvelope& request, const authz::Identity& identity) {
+WsmanService::Reply WsmanService::pull(const RequestEnvelope& request, const Caller& caller) {
   const auto body = read_pull(request.body ? &*request.body : nullptr);
   if (!body) return tl::unexpected(body.error());
-  const auto enumeration = enumerations_.take(body->context, owner_of(identity));
+  const auto enumeration = enumerations_.take(body->context, owner_of(caller.identity));
   if (!enumeration)
     return refuse(ErrorCode::invalid_parameter, "there is no such enumeration, or it has ended",
                   "n:InvalidEnumerationContext");
@@ -328,9 +342,9 @@ WsmanService::Reply WsmanService::pull(const RequestEnvelope& request, const aut
   return end_reply(out);
 }
 
-WsmanService::Reply WsmanService::release(const RequestEnvelope& request, const authz::Identity& identity) {
+WsmanService::Reply WsmanService::release(const RequestEnvelope& request, const Caller& caller) {
   const std::string context = read_context(request.body ? &*request.body : nullptr);
-  if (!enumerations_.take(context, owner_of(identity)))
+  if (!enumerations_.take(context, owner_of(caller.identity)))
     return refuse(ErrorCode::invalid_parameter, "there is no such enumeration, or it has ended",
                   "n:InvalidEnumerationContext");
   XmlWriter out;
@@ -339,14 +353,12 @@ WsmanService::Reply WsmanService::release(const RequestEnvelope& request, const 
 }
 
 WsmanService::Reply WsmanService::invoke(const RequestEnvelope& request, std::string_view method,
-                                         const authz::Identity& identity) {
+                                         const Caller& caller) {
   const RequestHeader& header = request.header;
   auto parameters = read_input(request.body ? &*request.body : nullptr, method);
   if (!parameters) return tl::unexpected(make_fault(parameters.error(), "w:SchemaValidationError"));
-  const auto response = dispatcher_.handle(
-      caller_of(identity),
-      cim::InvokeRequest{
-          {header.resource.class_name, header.selectors}, std::string(method), std::move(*parameters)});
+  const auto response = caller.session.handle(cim::InvokeRequest{
+      {header.resource.class_name, header.selectors}, std::string(method), std::move(*parameters)});
   if (!response) return tl::unexpected(response.error());
   if (!response->invoked) return refuse(ErrorCode::failed, "the method gave no answer", "w:InternalError");
   XmlWriter out;

@@ -4,10 +4,9 @@
 
 #include <string>
 
-#include "authz/gate.h"
 #include "base/time.h"
-#include "cim/operation.h"
 #include "http/server.h"
+#include "session/session.h"
 #include "wsman/enumeration.h"
 #include "wsman/envelope.h"
 
@@ -18,37 +17,39 @@ struct Product {
   std::string version;  // "0.1.0"
 };
 
+// Whom a session has let in.
+struct Caller {
+  session::Session& session;
+  const authz::Identity& identity;
+};
+
 class WsmanService {
  public:
-  // All three outlive the service.
-  WsmanService(cim::Dispatcher& dispatcher, const authz::Gate& gate, const Clock& clock, Product product)
-      : dispatcher_(dispatcher),
-        gate_(gate),
-        clock_(clock),
-        product_(std::move(product)),
-        enumerations_(clock) {}
+  // Both outlive the service.
+  WsmanService(session::Sessions& sessions, const Clock& clock, Product product)
+      : sessions_(sessions), clock_(clock), product_(std::move(product)), enumerations_(clock) {}
 
-  // http::Admit: judges the head of a request.
-  tl::expected<http::Answer, http::HttpResponse> admit(const http::HttpRequest& head,
-                                                       const http::ConnectionInfo& info);
-  // One envelope of a known caller.
-  http::HttpResponse handle(const std::string& body, const authz::Identity& identity);
+  // http::Welcome: who judges the heads of the requests of this connection.
+  http::Admit welcome(const http::ConnectionInfo& info);
+  // One envelope.
+  http::HttpResponse handle(const std::string& body, const Caller& caller);
 
  private:
   using Reply = tl::expected<std::string, cim::Fault>;
+  tl::expected<http::Answer, http::HttpResponse> admit(const http::HttpRequest& head,
+                                                       authz::Evidence evidence, session::Session& session);
   // For what only reads: w:TimedOut when the answer came after the caller's OperationTimeout.
-  cim::Outcome<cim::Response> read(const RequestHeader& header, const authz::Identity& identity,
+  cim::Outcome<cim::Response> read(const RequestHeader& header, const Caller& caller,
                                    const cim::Request& request);
-  Reply dispatch(const RequestEnvelope& request, const authz::Identity& identity);
-  Reply get(const RequestEnvelope& request, const authz::Identity& identity);
-  Reply enumerate(const RequestEnvelope& request, const authz::Identity& identity);
-  Reply pull(const RequestEnvelope& request, const authz::Identity& identity);
-  Reply release(const RequestEnvelope& request, const authz::Identity& identity);
-  Reply invoke(const RequestEnvelope& request, std::string_view method, const authz::Identity& identity);
+  Reply dispatch(const RequestEnvelope& request, const Caller& caller);
+  Reply get(const RequestEnvelope& request, const Caller& caller);
+  Reply enumerate(const RequestEnvelope& request, const Caller& caller);
+  Reply pull(const RequestEnvelope& request, const Caller& caller);
+  Reply release(const RequestEnvelope& request, const Caller& caller);
+  Reply invoke(const RequestEnvelope& request, std::string_view method, const Caller& caller);
   std::string identify(bool known_caller) const;
 
-  cim::Dispatcher& dispatcher_;
-  const authz::Gate& gate_;
+  session::Sessions& sessions_;
   const Clock& clock_;
   const Product product_;
   EnumerationTable enumerations_;

@@ -5,11 +5,28 @@
 #include <string>
 
 #include "cim/xml_tree.h"
+#include "session/session.h"
 #include "wsman/xml.h"
 
 namespace understudy::wsman {
 
 inline const std::string kV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/virtualization/v2/";
+
+// A session of somebody who has been let in.
+class TestSession final : public session::Session {
+ public:
+  TestSession(cim::Dispatcher& dispatcher, authz::Identity who)
+      : dispatcher_(dispatcher), who_(std::move(who)) {}
+  Result<authz::Identity> log_in(const authz::Evidence&) override { return who_; }
+  cim::Outcome<cim::Response> handle(const cim::Request& request) override {
+    return dispatcher_.handle({who_.name, who_.method, who_.from, std::string(authz::role_name(who_.role))},
+                              request);
+  }
+
+ private:
+  cim::Dispatcher& dispatcher_;
+  const authz::Identity who_;
+};
 
 // One line an element: depth, {namespace}name, attributes by name, text.
 inline std::string canonical(const cim::XmlNode& node, size_t depth = 0) {

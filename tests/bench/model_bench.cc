@@ -81,7 +81,7 @@ struct Side {
     register_providers(manager, host, [](std::string_view text) { return wsman::parse_xml(text); });
   }
   std::string ask(const std::string& envelope) {
-    auto response = service.handle(envelope, who);
+    auto response = service.handle(envelope, {session, who});
     if (response.status != 200) {
       std::fprintf(stderr, "%s\n%s\n", envelope.c_str(), response.body.c_str());
       std::exit(2);
@@ -94,7 +94,9 @@ struct Side {
   FixedClock clock;
   authz::Gate gate{nullptr, *authz::CertificateMap::parse("", "map")};
   authz::Identity who{"ada", authz::Role::operator_, "basic", "192.0.2.1:9"};
-  wsman::WsmanService service{manager, gate, clock, {.version = "0.1.0"}};
+  session::LocalSessions sessions{gate, manager};
+  wsman::TestSession session{manager, who};
+  wsman::WsmanService service{sessions, clock, {.version = "0.1.0"}};
 
   std::vector<double> seconds;  // of the requests of the kind that is measured
 };

@@ -34,7 +34,7 @@ struct Front {
     register_providers(manager, host, [](std::string_view text) { return wsman::parse_xml(text); });
   }
   Reply ask(const std::string& envelope) {
-    const auto response = service.handle(envelope, who);
+    const auto response = service.handle(envelope, {session, who});
     return {response.status, response.body};
   }
 
@@ -43,7 +43,9 @@ struct Front {
   FixedClock clock;
   authz::Gate gate{nullptr, *authz::CertificateMap::parse("cn:ops ops operator", "map")};
   authz::Identity who{"ada", authz::Role::operator_, "basic", "192.0.2.1:9"};
-  wsman::WsmanService service{manager, gate, clock, {.version = "0.1.0"}};
+  session::LocalSessions sessions{gate, manager};
+  wsman::TestSession session{manager, who};
+  wsman::WsmanService service{sessions, clock, {.version = "0.1.0"}};
 };
 
 std::string with_context(std::string envelope, const std::string& context) {

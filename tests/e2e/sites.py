@@ -68,6 +68,7 @@ class Daemon:
     def __init__(self, site, host):
         self.site, self.host = site, host
         self.log = site.folder / f"understudyd-{host.name}.log"
+        self.programs = BIN
         self.memory_limit = None
         self.clock = None  # "+3h": how far its wall clock is off
         self.fault_log = host.path("/run/understudy") / "faults"
@@ -84,7 +85,7 @@ class Daemon:
         limits = [f"--data={self.memory_limit}", f"--stack={THREAD_STACK}"] if self.memory_limit else []
         with open(self.log, "ab") as log:
             self.process = self.host.popen(
-                ["prlimit", "--core=0", *limits, "--", BIN / "understudyd", "--config", "/etc/understudy/understudyd.toml"],
+                ["prlimit", "--core=0", *limits, "--", self.programs / "understudyd", "--config", "/etc/understudy/understudyd.toml"],
                 env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
             self.wait_ready()
@@ -104,6 +105,16 @@ class Daemon:
     @property
     def pid(self):
         return self.process.inner_pid
+
+    def fronts(self):
+        """Its understudy-front processes."""
+        found = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{child}/comm").read_text().startswith("understudy-fro"):
+                        found.append(int(child))
+        return sorted(found)
 
     def running(self):
         return self.process is not None and self.process.poll() is None

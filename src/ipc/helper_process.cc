@@ -1,0 +1,136 @@
+#include "ipc/helper_process.h"
+
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+
+#include "base/child.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/pack.h"
+
+namespace understudy::ipc {
+namespace {
+
+constexpr Duration kReady = Duration::seconds(10);
+constexpr Duration kEnd = Duration::seconds(3);
+constexpr Duration kSteady = Duration::seconds(60);  // who lived so long is started again at once
+constexpr Duration kForever = Duration::seconds(86400);
+
+Result<std::string> beside_this_program(const std::string& name) {
+  std::array<char, PATH_MAX> self;
+  const ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size());
+  if (n < 0) return fail_errno(errno, "looking for this program");
+  const std::string path(self.data(), static_cast<size_t>(n));
+  return path.substr(0, path.rfind('/') + 1) + name;
+}
+
+Status find_user(const std::string& name, Confinement& confinement) {
+  std::array<char, 4096> space;
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwnam_r(name.c_str(), &entry, space.data(), space.size(), &found) != 0 || found == nullptr)
+    return fail(ErrorCode::not_found, "there is no user " + name + " for a process that faces the network",
+                "systemd-sysusers understudy.conf");
+  confinement.user = entry.pw_uid;
+  confinement.group = entry.pw_gid;
+  return {};
+}
+
+std::string how_it_ended(const std::optional<int>& status) {
+  if (!status) return "did not end by itself";
+  if (WIFSIGNALED(*status)) return "signal " + std::to_string(WTERMSIG(*status));
+  return "exit code " + std::to_string(WEXITSTATUS(*status));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HelperProcess>> HelperProcess::start(Options options) {
+  std::unique_ptr<HelperProcess> helper(new HelperProcess(std::move(options)));
+  const Options& o = helper->options_;
+  US_CHECK(find_user(o.user, helper->confinement_));
+  if (mkdir(o.root.c_str(), 0755) != 0 && errno != EEXIST)
+    return fail_errno(errno, "cannot make the folder " + o.root);
+  helper->confinement_.root = o.root;
+  US_CHECK(helper->launch());
+  helper->thread_ = Thread("helper", [self = helper.get()] { self->watch(); });
+  return helper;
+}
+
+HelperProcess::~HelperProcess() {
+  stop_.cancel();
+  thread_.join();
+  reap();
+}
+
+Status HelperProcess::launch() {
+  US_TRY(const std::string program, beside_this_program(options_.program));
+  US_TRY(ControlEnds ends, make_control());
+  Program start;
+  start.words = words_of(confinement_);
+  start.words.insert(start.words.begin(), program);
+  start.environment.emplace();
+  start.input = ends.theirs.get();
+  start.errors = STDERR_FILENO;
+  start.group = Program::Group::own;
+  US_TRY(child_, start_program(start));
+  ends.theirs = net::Fd();
+  control_ = std::make_unique<Control>(std::move(ends.ours));
+  US_CHECK(control_->send(Notice::setup, options_.setup, {options_.listener.get()}));
+  auto first = control_->receive(kReady, stop_);
+  if (first && first->notice == Notice::ready) return {};
+  Error cause = first ? Error(ErrorCode::protocol, "it does not say that it is ready") : first.error();
+  if (first && first->notice == Notice::failed) cause = unpack<Error>(first->payload).value_or(cause);
+  reap();
+  return fail(cause.context(options_.program));
+}
+
+void HelperProcess::reap() {
+  control_.reset();  // it ends when this closes
+  if (child_ < 0) return;
+  const auto status = end_of(child_, Program::Group::own, kEnd);
+  child_ = -1;
+  if (!stop_.cancelled())
+    log_error("process", "a process has ended, and is started again",
+              {{"program", options_.program}, {"how", how_it_ended(status)}});
+}
+
+// Until it is gone, or breaks the protocol, which is as good.
+Status HelperProcess::hear_until_end() {
+  while (true) {
+    auto message = control_->receive(kForever, stop_);
+    if (!message && message.error().code() == ErrorCode::timeout) continue;
+    if (!message) return fail(message.error());
+    if (message->notice != Notice::lane || message->descriptors.size() != 1)
+      return fail(ErrorCode::protocol, options_.program + " says what it must not");
+    options_.on_lane(std::move(message->descriptors.front()));
+  }
+}
+
+void HelperProcess::watch() {
+  while (!stop_.cancelled()) {
+    const Monotonic since = SystemClock().now().monotonic;
+    const Status ended = hear_until_end();
+    if (stop_.cancelled()) return;
+    if (ended.error().code() == ErrorCode::protocol)
+      log_error("process", "ended for what it said", {{"error", ended.error().text()}});
+    reap();
+    // One that ends again and again is not started all the time.
+    Duration pause = limits::kRetryFirst;
+    if (SystemClock().now().monotonic - since < kSteady && CancelToken::wait({stop_}, pause)) return;
+    for (Status started = launch(); !started; started = launch()) {
+      if (stop_.cancelled()) return;
+      log_error("process", "cannot be started again", {{"error", started.error().text()}});
+      if (CancelToken::wait({stop_}, pause)) return;
+      pause = std::min(pause + pause, limits::kRetryMost);
+    }
+  }
+}
+
+}  // namespace understudy::ipc

@@ -1,0 +1,44 @@
+// A confined process of ours, from its start to its end, and again when it ends by itself: a crash costs its
+// connections and nothing else. Lives as long as the daemon; one thread, "helper", from start() on.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/thread.h"
+#include "ipc/confine.h"
+#include "ipc/control.h"
+
+namespace understudy::ipc {
+
+class HelperProcess {
+ public:
+  struct Options {
+    std::string program;  // its name: it is beside the running program
+    std::string user;     // of the system; it runs as nobody else does
+    std::string root;     // see Confinement; made when it is missing
+    Bytes setup;
+    net::Fd listener;  // stays ours too: who connects while the process starts again waits
+    std::function<void(net::Fd lane)> on_lane;  // on the thread
+  };
+  // It serves when this returns.
+  static Result<std::unique_ptr<HelperProcess>> start(Options options);
+  ~HelperProcess();  // ends it
+
+ private:
+  explicit HelperProcess(Options options) : options_(std::move(options)) {}
+  Status launch();
+  void watch();
+  Status hear_until_end();
+  void reap();
+
+  Options options_;
+  Confinement confinement_;
+  pid_t child_ = -1;
+  std::unique_ptr<Control> control_;
+  CancelToken stop_;
+  Thread thread_;
+};
+
+}  // namespace understudy::ipc

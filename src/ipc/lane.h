@@ -1,0 +1,48 @@
+// A conversation between two processes of one host: messages on a socket pair, each with version, word and
+// length, in turns (docs/spec/processes.md). One thread at a time.
+#pragma once
+
+#include <memory>
+
+#include "base/bytes.h"
+#include "net/stream.h"
+
+namespace understudy::ipc {
+
+inline constexpr uint8_t kVersion = 1;
+inline constexpr size_t kMostAsked = 8 << 20;       // an envelope as values is some times as large
+inline constexpr size_t kMostAnswered = 256 << 20;  // all instances of a class, of limits::kMostVms VMs
+
+enum class Word : uint8_t {
+  log_in = 1,  // Evidence
+  caller = 2,  // Caller, or the error
+  ask = 3,     // Request
+  answer = 4,  // Response, or the fault
+};
+
+struct Message {
+  Word word = Word::log_in;
+  Bytes payload;
+};
+
+class Lane {
+ public:
+  // Ends its waits when `cancel` does.
+  Lane(net::Fd socket, CancelToken cancel);
+  // ErrorCode::too_large, and nothing is sent, above `most`.
+  Status send(Word word, ByteView payload, size_t most, Duration timeout);
+  // Waits `timeout` for it to begin, then as long again for the rest. ErrorCode::not_available at the end of
+  // the conversation, protocol for what is none, too_large above `most` before any of it is taken.
+  Result<Message> receive(size_t most, Duration timeout);
+
+ private:
+  net::PlainStream stream_;
+};
+
+// Both ends of a new one.
+struct LaneEnds {
+  net::Fd ours, theirs;
+};
+Result<LaneEnds> make_lane();
+
+}  // namespace understudy::ipc

@@ -1,0 +1,142 @@
+#include "ipc/sessions.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/pack.h"
+#include "cim/fault.h"
+#include "ipc/tree_text.h"
+
+namespace understudy::ipc {
+namespace {
+
+// The daemon answers within kMethodReply; a little more, so that its own words win.
+constexpr Duration kAnswer = limits::kMethodReply + Duration::seconds(10);
+constexpr Duration kHandOver = Duration::seconds(10);
+// A session waits for its client; the lane closes when the client does.
+constexpr Duration kForever = Duration::seconds(86400);
+
+// Who a session has let in, as it travels.
+struct Caller {
+  std::string name, method, from;
+  authz::Role role = authz::Role::reader;
+};
+template <class F>
+void fields(F& f, Caller& caller) {
+  f(caller.name, caller.method, caller.from);
+  f.choice(caller.role, authz::Role::administrator);
+}
+
+Error lost(const Error& cause) {
+  return Error(ErrorCode::not_available, "the service is starting again: " + cause.message(),
+               "ask again in a few seconds");
+}
+
+class RemoteSession final : public session::Session {
+ public:
+  RemoteSession(net::Fd lane, const cim::XmlParser& parse)
+      : lane_(std::move(lane), CancelToken()), parse_(parse) {}
+
+  Result<authz::Identity> log_in(const authz::Evidence& evidence) override {
+    US_TRY(const Bytes payload, call(Word::log_in, pack(evidence), Word::caller));
+    const auto outcome = unpack<Result<Caller>>(payload);
+    if (!outcome) return fail(lost(Error(ErrorCode::protocol, "its answer cannot be read")));
+    if (!*outcome) return fail(outcome->error());
+    return authz::Identity((*outcome)->name, (*outcome)->role, (*outcome)->method, (*outcome)->from);
+  }
+
+  cim::Outcome<cim::Response> handle(const cim::Request& request) override {
+    auto payload = call(Word::ask, pack(sendable(request)), Word::answer);
+    if (!payload) return cim::pass_on(std::move(payload.error()));
+    auto outcome = unpack<cim::Outcome<cim::Response>>(*payload);
+    if (!outcome) return cim::pass_on(lost(Error(ErrorCode::protocol, "its answer cannot be read")));
+    return std::move(*outcome);
+  }
+
+ private:
+  cim::Request sendable(const cim::Request& request) const {
+    const auto* invoke = std::get_if<cim::InvokeRequest>(&request);
+    if (!invoke) return request;
+    cim::InvokeRequest out{invoke->path, invoke->method, cim::Instance(invoke->parameters.class_name())};
+    for (const auto& [name, value] : invoke->parameters.properties())
+      out.parameters.set(name, without_xml(value, parse_));
+    return out;
+  }
+
+  Result<Bytes> call(Word ask, const Bytes& payload, Word wanted) {
+    if (auto sent = lane_.send(ask, payload, kMostAsked, kHandOver); !sent) {
+      if (sent.error().code() == ErrorCode::too_large) return fail(std::move(sent.error()));
+      return fail(lost(sent.error()));
+    }
+    auto message = lane_.receive(kMostAnswered, kAnswer);
+    if (!message) return fail(lost(message.error()));
+    if (message->word != wanted) return fail(lost(Error(ErrorCode::protocol, "it answered out of turn")));
+    return std::move(message->payload);
+  }
+
+  Lane lane_;
+  const cim::XmlParser& parse_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<session::Session>> RemoteSessions::open() {
+  US_TRY(LaneEnds ends, make_lane());
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto sent = control_.send(Notice::lane, {}, {ends.theirs.get()}); !sent)
+      return fail(lost(sent.error()));
+  }
+  return std::make_unique<RemoteSession>(std::move(ends.ours), parse_);
+}
+
+SessionServer::~SessionServer() {
+  stop_.cancel();
+}
+
+void SessionServer::take(net::Fd lane) {
+  std::erase_if(guests_, [](const Guest& guest) { return guest.gone.load(); });
+  if (guests_.size() >= most_) return log_warning("front", "too many sessions at once", {{"most", most_}});
+  Guest& guest = guests_.emplace_back();
+  auto shared = std::make_shared<net::Fd>(std::move(lane));  // std::function wants it copyable
+  guest.thread = Thread("session", [this, shared, &guest] {
+    serve(std::move(*shared));
+    guest.gone = true;
+  });
+}
+
+void SessionServer::serve(net::Fd socket) {
+  Lane lane(std::move(socket), stop_);
+  const auto session = sessions_.open();
+  Status going = session ? Status() : fail(session.error());
+  while (going) {
+    const auto message = lane.receive(kMostAsked, kForever);
+    going = message ? answer(lane, **session, *message) : fail(message.error());
+  }
+  const ErrorCode end = going.error().code();
+  if (end != ErrorCode::not_available && end != ErrorCode::cancelled)
+    log_error("front", "a session was ended", {{"cause", going.error().text()}});
+}
+
+Status SessionServer::answer(Lane& lane, session::Session& session, const Message& message) {
+  if (message.word == Word::log_in) {
+    const auto evidence = unpack<authz::Evidence>(message.payload);
+    if (!evidence) return fail(ErrorCode::protocol, "the evidence cannot be read");
+    if (evidence->unix_uid.has_value() != (clients_ == Clients::local))
+      return fail(ErrorCode::protocol, "it claims a client of a kind that it does not have");
+    const auto identity = session.log_in(*evidence);
+    Result<Caller> caller =
+        identity ? Result<Caller>(Caller{identity->name, identity->method, identity->from, identity->role})
+                 : fail(identity.error());
+    return lane.send(Word::caller, pack(caller), kMostAnswered, kHandOver);
+  }
+  if (message.word != Word::ask) return fail(ErrorCode::protocol, "a word out of turn");
+  const auto request = unpack<cim::Request>(message.payload);
+  if (!request) return fail(ErrorCode::protocol, "the request cannot be read");
+  const Bytes answer = pack(session.handle(*request));
+  if (answer.size() <= kMostAnswered) return lane.send(Word::answer, answer, kMostAnswered, kHandOver);
+  const cim::Outcome<cim::Response> refused =
+      cim::fault(Error(ErrorCode::too_large, "there is more than one answer can hold; ask with a filter"));
+  return lane.send(Word::answer, pack(refused), kMostAnswered, kHandOver);
+}
+
+}  // namespace understudy::ipc

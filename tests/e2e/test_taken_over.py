@@ -1,0 +1,113 @@
+"""What is left to somebody who took over understudy-front: nothing of the host, of a store or of libvirt, no way out, and no
+name but those that were proven to it. The programs are the product's, but the front obeys whoever connects (tests/hostile)."""
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from sites import BIN, IDLE, PASSWORD, until
+
+PORT = 5986
+
+
+@pytest.fixture(scope="module")
+def programs(site):
+    folder = site.b.path("/var/lib/understudy") / "hostile"
+    folder.mkdir()
+    for name in ("understudyd", "understudy-guard"):
+        shutil.copy2(BIN / name, folder)
+    shutil.copy2(BIN / "hostile" / "understudy-front", folder)
+    yield Path("/var/lib/understudy/hostile")
+
+
+@pytest.fixture(scope="module")
+def replica(site):
+    vm = site.a.define_guest("kept", disks=("16M",), cmdline=IDLE, start=True)
+    site.enable("kept")
+    site.wait_point(vm)
+    yield vm
+    site.a.virsh("destroy", "kept", check=False)
+
+
+class Attacker:
+    """Gives orders to the front of host B, from host A."""
+
+    def __init__(self, site):
+        self.site = site
+
+    def orders(self, *lines):
+        text = "".join(line + "\n" for line in lines)
+        said = self.site.a.run(["busybox", "nc", "-w", "30", self.site.b.address, str(PORT)], input=text).stdout
+        answers = said.splitlines()
+        assert len(answers) == len(lines), said
+        return answers
+
+    def order(self, line):
+        return self.orders(line)[0]
+
+
+@pytest.fixture(scope="module")
+def attacker(site, programs, replica):
+    daemon = site.daemon("B")
+    daemon.stop()
+    daemon.programs = programs
+    daemon.start()
+    yield Attacker(site)
+    daemon.programs = BIN
+    daemon.restart()
+
+
+def test_no_file_can_be_read_or_written(site, attacker, replica):
+    store = site.replica(replica)
+    places = ["/etc/passwd", "/etc/shadow", "/etc/understudy/users", "/etc/understudy/tls/host.key", "/proc/self/status",
+              "/var/lib/understudy/state.db", f"{store}/manifest", "/", "."]
+    for place in places:
+        assert attacker.orders(f"read {place}", f"write {place}") == ["no EPERM", "no EPERM"], place
+
+
+def test_nothing_can_be_reached(site, attacker):
+    for where in (f"connect {site.a.address} 22", "connect 127.0.0.1 16509", f"connect {site.b.address} 8443",
+                  "unix /run/libvirt/libvirt-sock", "unix /run/understudy/wsman.sock", "listen"):
+        assert attacker.order(where).startswith("no"), where
+
+
+def test_no_program_no_process_no_right(site, attacker):
+    status = Path(f"/proc/{site.daemon('B').pid}/status").read_text()
+    daemon = re.search(r"^NSpid:.*\s(\d+)$", status, re.MULTILINE)[1]  # as the host numbers it
+    for order in ("run /bin/sh", f"signal {daemon}", "signal 1", f"trace {daemon}", "root", "namespace", "mount"):
+        assert attacker.order(order).startswith("no"), order
+
+
+def test_no_name_is_claimed_without_its_proof(site, attacker):
+    assert attacker.order("ask Msvm_ComputerSystem") == "no nobody has logged in"
+    assert attacker.orders("claim unix 0", "ask Msvm_ComputerSystem")[1].startswith("no")
+    assert attacker.order("claim password admin wrong").startswith("no")
+    assert attacker.order("ask Msvm_ComputerSystem").startswith("no")
+    assert attacker.order("claim certificate 00 admin").startswith("no")
+    # One's own name is one's own, with its role.
+    assert attacker.orders(f"claim password admin {PASSWORD}", "ask Msvm_ReplicationService") == ["yes admin administrator", "yes 1"]
+    site.cli("B", "user", "add", "looker", "--role", "reader", input="only-looking\n")
+    assert attacker.orders("claim password looker only-looking", "ask Msvm_ReplicationService InitiateFailover") == [
+        "yes looker reader", "yes 32769"]
+
+
+def test_nonsense_costs_the_lane_or_the_process_and_the_daemon_goes_on(site, attacker, replica):
+    for hexadecimal in ("ff" * 64, "0101000000000000", "01030000" + "ffffffff", "0103000002000000" + "0909"):
+        assert attacker.order(f"lane {hexadecimal}") == "no answer", hexadecimal
+    daemon = site.daemon("B")
+    for notice in (1, 2, 9):  # what a front must not say: it is ended, and another started
+        before = daemon.fronts()
+        attacker.order(f"notice {notice}")
+        until(lambda: len(daemon.fronts()) == 2 and daemon.fronts() != before, 30, "another front runs")
+        until(lambda: answers(attacker), 30, "it serves")
+    # Replication went on, and goes on.
+    newest = site.points(replica)[-1]["sequence"]
+    until(lambda: site.points(replica)[-1]["sequence"] > newest, 120, "a new point")
+
+
+def answers(attacker):
+    try:
+        return attacker.order("root").startswith("no")
+    except (subprocess.CalledProcessError, AssertionError):
+        return False
