@@ -14,10 +14,15 @@ US_FUZZER(reference, input) {
   const auto path = wsman::read_reference(*tree);
   if (!path) return;
   US_ASSERT(path->keys.size() <= wsman::kMostSelectors);
-  wsman::XmlWriter out;
-  wsman::write_endpoint(out, *path);
-  const auto again = wsman::parse_xml(out.take());
+  const auto write = [](const cim::ObjectPath& one) {
+    wsman::XmlWriter out;
+    wsman::write_endpoint(out, one);
+    return out.take();
+  };
+  const std::string text = write(*path);
+  const auto again = wsman::parse_xml(text);
   US_ASSERT(again && wsman::is_reference(*again));
   const auto same = wsman::read_reference(*again);
-  US_ASSERT(same && same->same(*path));
+  US_ASSERT(same && same->class_name == path->class_name && same->keys.size() == path->keys.size());
+  US_ASSERT(write(*same) == text);  // paths inside are written without the namespace they came with
 }
