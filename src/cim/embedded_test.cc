@@ -158,17 +158,17 @@ TEST(FormatEmbedded, WritesWhatIsSet) {
   i.set("IncludedDisks", std::vector<Value::Scalar>{std::string("d1"), std::string("d2")})
       .set("Caption", Value());
   i.set("AutoResynchronizeIntervalEnd", DateTime::length(Duration::seconds(21'600)));
-  EXPECT_EQ(
-      format_embedded(i),
-      "<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">"
-      "<PROPERTY NAME=\"AutoResynchronizeIntervalEnd\" "
-      "TYPE=\"datetime\"><VALUE>00000000060000.000000:000</VALUE></PROPERTY>"
-      "<PROPERTY NAME=\"CompressionEnabled\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></PROPERTY>"
-      "<PROPERTY NAME=\"ElementName\" TYPE=\"string\"><VALUE>a&lt;b&gt;&amp;&quot;?&#13;\n</VALUE></PROPERTY>"
-      "<PROPERTY.ARRAY NAME=\"IncludedDisks\" TYPE=\"string\" "
-      "EmbeddedObject=\"instance\"><VALUE.ARRAY><VALUE>d1</VALUE>"
-      "<VALUE>d2</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>"
-      "<PROPERTY NAME=\"RecoveryHistory\" TYPE=\"uint16\"><VALUE>3</VALUE></PROPERTY></INSTANCE>");
+  EXPECT_EQ(format_embedded(i),
+            "<INSTANCE CLASSNAME=\"Msvm_ReplicationSettingData\">"
+            "<PROPERTY NAME=\"AutoResynchronizeIntervalEnd\" "
+            "TYPE=\"datetime\"><VALUE>00000000060000.000000:000</VALUE></PROPERTY>"
+            "<PROPERTY NAME=\"CompressionEnabled\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></PROPERTY>"
+            "<PROPERTY NAME=\"ElementName\" "
+            "TYPE=\"string\"><VALUE>a&lt;b&gt;&amp;&quot;?&#13;&#10;</VALUE></PROPERTY>"
+            "<PROPERTY.ARRAY NAME=\"IncludedDisks\" TYPE=\"string\" "
+            "EmbeddedObject=\"instance\"><VALUE.ARRAY><VALUE>d1</VALUE>"
+            "<VALUE>d2</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>"
+            "<PROPERTY NAME=\"RecoveryHistory\" TYPE=\"uint16\"><VALUE>3</VALUE></PROPERTY></INSTANCE>");
 }
 
 TEST(FormatEmbedded, ReferencesAndNestedInstances) {

@@ -43,6 +43,12 @@ std::string escape_xml(std::string_view content) {
       case '"':
         out += "&quot;";
         break;
+      case '\t':
+        out += "&#9;";
+        break;
+      case '\n':
+        out += "&#10;";
+        break;
       case '\r':
         out += "&#13;";
         break;

@@ -40,6 +40,7 @@ TEST(Config, ErrorsNameFileLineAndWhatIsWanted) {
       {"[health]\nscript = \"told\"", "no absolute path"},
       {"[health]\nscript_seconds = 0", "health.script_seconds"},
       {"x = [", "test.toml:1"},
+      {"gr\u00f6\u00dfe = 1", "test.toml:1"},
   };
   for (const auto& [text, wanted] : cases) {
     const auto config = parse_config(text, "test.toml");

@@ -158,6 +158,22 @@ TEST_F(HttpTest, ChunkedAndExpectContinue) {
   EXPECT_THAT(read_to_end(stream), testing::EndsWith("POST /e hi"));
 }
 
+TEST(RequestParser, ATrailerIsNoHeader) {
+  const std::string_view text =
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+      "Host: y\r\nAuthorization: z\r\n\r\n";
+  RequestParser parser(1000, 1000);
+  const size_t head = parser.put(text);
+  ASSERT_TRUE(parser.head_complete());
+  parser.take_body(1000);
+  parser.put(text.substr(head));
+  ASSERT_TRUE(parser.complete());
+  const HttpRequest request = parser.take();
+  EXPECT_EQ(request.body, "a");
+  EXPECT_EQ(request.headers.size(), 2U);
+  EXPECT_EQ(request.header("Authorization"), "");
+}
+
 TEST_F(HttpTest, StrangerWhoAsksToContinueIsToldNo) {
   start();
   const std::string answer =

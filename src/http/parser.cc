@@ -84,6 +84,7 @@ std::string_view HttpResponse::header(std::string_view name) const {
 
 struct RequestParser::State {
   beast::http::request_parser<beast::http::string_body> parser;
+  std::vector<Header> headers;  // of the head: Beast adds what stands in a trailer, which nobody has judged
   bool may_read_body = false;
   int refusal = 0;
 };
@@ -105,8 +106,10 @@ size_t RequestParser::put(std::string_view data) {
     used += n;
     if (ec)
       state_->refusal = status_of(ec);
-    else if (parser.is_header_done() && !state_->may_read_body && ambiguous(parser.get()))
-      state_->refusal = 400;
+    else if (parser.is_header_done() && !state_->may_read_body) {
+      if (ambiguous(parser.get())) state_->refusal = 400;
+      state_->headers = copy_headers(parser.get().base());
+    }
     if (n == 0) break;
   }
   return used;
@@ -143,8 +146,7 @@ bool RequestParser::keep_alive() const {
 
 HttpRequest RequestParser::take() {
   auto& message = state_->parser.get();
-  return {text(message.method_string()), text(message.target()), copy_headers(message.base()),
-          std::move(message.body())};
+  return {text(message.method_string()), text(message.target()), state_->headers, std::move(message.body())};
 }
 
 struct ResponseParser::State {

@@ -33,7 +33,7 @@ class RequestParser {
   std::optional<uint64_t> content_length() const;  // nothing when chunked; 0 when there is no body
   bool expects_continue() const;
   bool keep_alive() const;
-  // The head after head_complete(), with the body after complete().
+  // The head after head_complete(), with the body after complete(). What stands in a trailer is dropped.
   HttpRequest take();
 
  private:

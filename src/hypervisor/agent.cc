@@ -20,8 +20,7 @@ Result<JsonObject> ask(virDomain* domain, std::string_view command, const JsonOb
   const LibvirtText reply(virDomainQemuAgentCommand(
       domain, request.text().c_str(), static_cast<int>(limits::kAgentAnswer.whole_seconds()), 0));
   if (reply == nullptr) return fail(libvirt_error("asking the agent of VM " + name));
-  US_TRY(const JsonObject answer, JsonObject::parse(reply.get()));
-  return answer.object("return");
+  return read_reply(reply.get());
 }
 
 // What the agent may not run, or the guest does not have.
@@ -45,6 +44,21 @@ std::string said(const JsonObject& status, std::string_view member) {
 }
 
 }  // namespace
+
+Result<JsonObject> read_reply(std::string_view text) {
+  US_TRY(const JsonObject reply, JsonObject::parse(text));
+  return reply.object("return");
+}
+
+Result<std::optional<GuestResult>> read_status(const JsonObject& status) {
+  US_TRY(const bool exited, status.flag("exited"));
+  if (!exited) return std::nullopt;
+  GuestResult result{-1, said(status, "out-data"), said(status, "err-data")};
+  if (status.has("exitcode")) {
+    US_TRY(result.exit_code, status.signed_number("exitcode"));
+  }
+  return result;
+}
 
 Status check_agent(const std::string& name, virDomain* domain, std::string_view live_xml) {
   US_TRY(const Element document, parse_xml(live_xml));
@@ -86,14 +100,8 @@ Result<GuestResult> run_in_guest(virDomain* domain, const GuestProgram& program,
   const Monotonic end = clock.now().monotonic + most;
   for (;;) {
     US_TRY(const JsonObject status, ask(domain, "guest-exec-status", which));
-    US_TRY(const bool exited, status.flag("exited"));
-    if (exited) {
-      GuestResult result{-1, said(status, "out-data"), said(status, "err-data")};
-      if (status.has("exitcode")) {
-        US_TRY(result.exit_code, status.signed_number("exitcode"));
-      }
-      return result;
-    }
+    US_TRY(auto result, read_status(status));
+    if (result) return std::move(*result);
     if (clock.now().monotonic >= end)
       return fail(ErrorCode::failed,
                   program.path + " in VM " + name + " did not end within " +

@@ -2,6 +2,7 @@
 // that it runs in the guest.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ struct GuestResult {
   int64_t exit_code = 0;  // -1: ended by a signal
   std::string out, err;   // up to limits::kMostGuestText of each
 };
+// What the agent's answer returns, and what that of guest-exec-status says: nothing while the program runs.
+Result<JsonObject> read_reply(std::string_view text);
+Result<std::optional<GuestResult>> read_status(const JsonObject& status);
+
 // Runs it to its end. timeout, not_available: the agent did not answer; failed: it refused, or the program
 // did not end within `most`; cancelled. A program that is not waited for any more runs on.
 Result<GuestResult> run_in_guest(virDomain* domain, const GuestProgram& program, Duration most,

@@ -104,7 +104,7 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.size() > kMostText || text.find('\0') != std::string_view::npos ||
       ::inet_pton(address.v6 ? AF_INET6 : AF_INET, terminated.c_str(), address.bytes.data()) != 1)
     return bad(text, "is no IPv4 or IPv6 address");
-  if (address.v6 && text.find('.') != std::string_view::npos)
+  if (address.v6 && address.text().find('.') != std::string::npos)
     return bad(text, "is an IPv4 address within an IPv6 one: write it as either");
   return address;
 }

@@ -39,6 +39,8 @@ TEST(Network, NothingElseIsAnAddress) {
                                "192.0.2.7 ",
                                "$(reboot)",
                                "::ffff:192.0.2.7",
+                               "::ffff:c000:207",
+                               "::c000:207",
                                "fe80::1%eth0",
                                "2001:db8:::1",
                                "1;reboot",

@@ -51,7 +51,8 @@ Result<Machine> decode_machine(std::string_view text) {
   size_t definition = 0;
   size_t nvram = 0;
   if (!take_number(rest, ' ', limits::kMostDefinition, definition) ||
-      !take_number(rest, '\n', limits::kMostNvram, nvram) || rest.size() != definition + nvram + 1)
+      !take_number(rest, '\n', limits::kMostNvram, nvram) || rest.size() != definition + nvram + 1 ||
+      rest.back() != '\n')
     return fail(ErrorCode::corrupt, "has lengths that do not fit");
   const ByteView variables = as_bytes(rest.substr(definition, nvram));
   return Machine{std::string(rest.substr(0, definition)), Bytes(variables.begin(), variables.end())};

@@ -110,8 +110,16 @@ Status Image::for_each_reference(const StopCheck& stop, const std::function<Stat
 Status Image::rebuild_refcounts(const StopCheck& stop) {
   const uint64_t cluster = header_.cluster_size();
   const uint64_t per_block = header_.refcounts_per_block();
-  // First: what is the last cluster in use? The rest of the file, if any, is what a crash left.
-  end_ = header_.capacity();
+  // A table or refcount block outside the file is one that a crash kept from ever getting there. Of tables
+  // there are no more than L1 has entries: what lies further out is damage, and met as such.
+  const auto lost = [&](uint64_t host, uint64_t most) {
+    return host % cluster == 0 && host / cluster >= end_ && host / cluster - end_ < most;
+  };
+  for (uint64_t& block : reftable_)
+    if (lost(block, header_.capacity())) block = 0;
+  for (uint64_t& entry : l1_)
+    if ((entry & kL1Reserved) == 0 && lost(entry & kOffsetMask, l1_.size())) entry = 0;
+  // What is the last cluster in use? The rest of the file, if any, is what a crash left.
   const uint64_t l1_clusters = align_up(l1_.size() * 8, cluster) / cluster;
   uint64_t used = std::max(header_.l1_offset / cluster + l1_clusters,
                            header_.reftable_offset / cluster + header_.reftable_clusters);

@@ -269,6 +269,24 @@ TEST(Image, SurvivesDamagedTables) {
   EXPECT_LT(refused, 2000);
 }
 
+// A damaged entry is no reason to make the file as long as its refcounts could describe.
+TEST(Image, CountingRefusesDataOutsideTheFile) {
+  CrashFiles files;
+  {
+    auto image = Image::create(files, "/s/a.qcow2", {1 << 20, 4096, "", OpenMode::create_new});
+    ASSERT_OK(image);
+    ASSERT_OK((*image)->write(0, Bytes(4096, std::byte{1})));
+    ASSERT_OK((*image)->seal());
+  }
+  std::string bad = files.content("/s/a.qcow2");
+  auto* bytes = reinterpret_cast<std::byte*>(bad.data());
+  const uint64_t l2 = load_be<uint64_t>(bytes + load_be<uint64_t>(bytes + 40)) & 0x00fffffffffffe00;
+  store_be(bytes + l2 + 8, uint64_t{1} << 63 | 50 << 20);
+  files.put("/s/a.qcow2", bad);
+  EXPECT_CODE(Image::open(files, "/s/a.qcow2", Access::resume), ErrorCode::corrupt);
+  EXPECT_EQ(files.content("/s/a.qcow2").size(), bad.size());
+}
+
 TEST(Image, RefusesEntriesThatPointAside) {
   CrashFiles files;
   {

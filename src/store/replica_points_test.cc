@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
+#include "store/machine_file.h"
 #include "store/replica_fixture_test_support.h"
+#include "store/seal.h"
 
 namespace understudy::store {
 namespace {
@@ -200,6 +202,11 @@ TEST_F(Points, KeepTheMachineAsOfTheirCut) {
   ASSERT_OK(files_.remove(in("machine-1-8")));
   ASSERT_OK(files_.sync_directory(kDirectory));
   EXPECT_CODE(reopen(), ErrorCode::corrupt);
+}
+
+TEST(Machine, EndsWithItsNewline) {
+  EXPECT_TRUE(decode_machine(sealed("understudy-machine 1\n1 0\na\n")));
+  EXPECT_CODE(decode_machine(sealed("understudy-machine 1\n1 0\nab")), ErrorCode::corrupt);
 }
 
 TEST_F(Points, TheManifestCarriesWhatAnOwnerNeeds) {

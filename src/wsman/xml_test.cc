@@ -81,7 +81,7 @@ TEST(Xml, RefusesWhatIsHostile) {
 }
 
 TEST(Xml, EscapesWhatXmlCannotCarry) {
-  EXPECT_EQ(escape_xml("<a href=\"x\">&\r\n\t"), "&lt;a href=&quot;x&quot;&gt;&amp;&#13;\n\t");
+  EXPECT_EQ(escape_xml("<a href=\"x\">&\r\n\t"), "&lt;a href=&quot;x&quot;&gt;&amp;&#13;&#10;&#9;");
   EXPECT_EQ(escape_xml(std::string("a\0b\x01\x7f", 5)), "a?b?\x7f");
   EXPECT_EQ(escape_xml("é€😀"), "é€😀");
   EXPECT_EQ(escape_xml("\xff\xc3(\xed\xa0\x80\xc0\x80\xef\xbf\xbf\xf4\x90\x80\x80"),
@@ -92,6 +92,14 @@ TEST(XmlWriter, WritesWhatTheParserReads) {
   XmlWriter out;
   out.open("a", {{"x", "1<2"}}).leaf("b", "t&t").empty("c", {{"y", "\""}}).open("d").close().close();
   EXPECT_EQ(out.take(), R"(<a x="1&lt;2"><b>t&amp;t</b><c y="&quot;"/><d></d></a>)");
+}
+
+TEST(XmlWriter, AttributesKeepTheirSpace) {
+  XmlWriter out;
+  out.empty("a", {{"x", " 1\t2\r\n3 "}});
+  const auto root = parse_xml(out.take());
+  ASSERT_TRUE(root);
+  EXPECT_EQ(*root->attribute("x"), " 1\t2\r\n3 ");
 }
 
 }  // namespace
