@@ -154,6 +154,7 @@ std::vector<Finding> Checker::of_replica(const core::State& state, bool known) {
   if (const auto owner = parts_.hypervisor.image_owner())
     findings.push_back(check_location(directory, owner->user, owner->group));
   findings.push_back(check_space(directory, size_of(state.disks)));
+  findings.push_back(check_damage(parts_.files, directory, state.name));
   if (const auto held = parts_.hypervisor.held(state.vm); held && !*held)
     findings.push_back({critical, "hold",
                         "nothing holds the replica of '" + state.name + "': it could be started here",

@@ -28,6 +28,7 @@ class Checker {
     Registry& registry;
     Clock& clock;
     transfer::Connector& connector;
+    store::Files& files;
     std::string name;                       // of this host
     std::vector<std::string> certificates;  // files: of this host and of its authority
     std::function<bool()> listening;

@@ -408,6 +408,12 @@ class Site:
         return checkpoints, files, "none" if re.search(r"None", job) else job
 
 
+def issues(status):
+    """The causes of a health that is not Ok."""
+    found = status.get("IssueCauses") or []
+    return found if isinstance(found, list) else [found]
+
+
 def instant(text):
     """Seconds since the epoch of a time as WS-Man shows it."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -4,18 +4,13 @@ import shutil
 import subprocess
 
 import pytest
-from sites import BIN, FAKETIME, IDLE, PORT, STORAGE, Site, until
+from sites import BIN, FAKETIME, IDLE, PORT, STORAGE, Site, issues, until
 from wsman import embedded
 
 VM = "examined"
 SETTINGS = "Msvm_ReplicationServiceSettingData"
 SOON = 66  # two intervals, and the pace at which a host looks
 FOREIGN = ("<filesystem type='mount' accessmode='mapped'><source dir='/tmp'/><target dir='shared'/></filesystem></devices>")
-
-
-def issues(status):
-    found = status.get("IssueCauses") or []
-    return found if isinstance(found, list) else [found]
 
 
 def told(site, host, vm, *words, timeout=SOON):
