@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs, on Debian 12, every package that building and testing Understudy needs. Run as root.
-# Quick and silent when all of them are there.
+# Quick and silent when all of them are there. What comes from npm goes to build/npm.
 set -eu
+cd "$(dirname "$0")/.."
 
 build=(
   g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config
@@ -20,16 +21,13 @@ tests=(
   gcc libc6-dev busybox-static e2fsprogs cpio zstd util-linux
   jq uuid-runtime curl mandoc libxml2-utils wsl faketime strace mmdebstrap
 )
-
-# The users of the product's processes.
-users() { systemd-sysusers "$(cd "$(dirname "$0")/.." && pwd)/packaging/understudy.sysusers"; }
+command -v node >/dev/null && command -v npm >/dev/null || tests+=(nodejs npm)  # those that a machine has stay
 
 missing=()
 installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p')
 for package in "${build[@]}" "${run[@]}" "${tests[@]}"; do
   grep -qxF -- "$package" <<<"$installed" || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || { users; exit 0; }
 
 # Without a running init the packages' services cannot start; that is no reason to fail.
 export DEBIAN_FRONTEND=noninteractive
@@ -40,5 +38,15 @@ for package in "${missing[@]}"; do
     break
   fi
 done
-install || { apt-get -qq update; install; }
-users
+[ ${#missing[@]} -eq 0 ] || install || { apt-get -qq update; install; }
+
+# The users of the product's processes.
+systemd-sysusers "$PWD/packaging/understudy.sysusers"
+
+# npm writes the second file last.
+locked=tests/e2e/npm/package-lock.json
+if ! [ build/npm/node_modules/.package-lock.json -nt $locked ]; then
+  mkdir -p build/npm
+  cp tests/e2e/npm/package.json $locked build/npm
+  (cd build/npm; npm ci --loglevel=error --ignore-scripts --no-audit --no-fund >/dev/null)
+fi

@@ -268,7 +268,8 @@ Status judge(const std::vector<store::ReplicaCheck>& checks) {
     const std::string& name = check.manifest.identity.name;
     hint = (good.empty() ? "no point of " + name + " is known to be good"
                          : "the newest good point of " + name + " is " + good) +
-           "; to have the newest compared with the VM and mended, on the primary: understudy resync " + name;
+           "; to have the newest compared with the VM and mended, on the primary: understudy pause " + name +
+           ", then: understudy resync " + name;
   }
   const std::string of = " of " + std::to_string(all) + " recovery points ";
   if (damaged != 0)

@@ -58,14 +58,25 @@ void note_neighbour(State& state, const HostState& host, Duration ahead, Wall no
     other.skewed_since = now;
 }
 
+void note_version(Neighbour& other, const std::string& version, Wall now) {
+  if (version.empty()) return;
+  if (version == UNDERSTUDY_VERSION)
+    other.other_version_since = {};
+  else if (version != other.version)
+    other.other_version_since = now;
+  other.version = version;
+}
+
 // What the other host says of itself, whatever comes of the question.
 void note_neighbour(State& state, const Event& event, Wall now) {
   if (const auto* found = std::get_if<Inventoried>(&event)) {
+    note_version(state.neighbour, found->version, now);
     if (found->replica && found->replica->host)
       note_neighbour(state, *found->replica->host, found->ahead, now);
   } else if (const auto* query = std::get_if<QueryAsk>(&event)) {
-    if (query->host && is_replica(state.phase) && query->peer == state.primary_name)
-      note_neighbour(state, *query->host, query->host->clock - now, now);
+    if (!is_replica(state.phase) || query->peer != state.primary_name) return;
+    note_version(state.neighbour, query->version, now);
+    if (query->host) note_neighbour(state, *query->host, query->host->clock - now, now);
   }
 }
 

@@ -124,6 +124,7 @@ struct QueryAsk {
   std::optional<Staging> staging;
   std::optional<ReplicationSettings> settings = std::nullopt;  // of the primary now; durable in the manifest
   std::optional<HostState> host = std::nullopt;
+  std::string version{};  // of Understudy there; empty: not known
 };
 struct BeginAsk {
   CallId call = 0;
@@ -152,7 +153,8 @@ struct Inventoried {
   ActionId id = 0;
   Result<VmFacts> vm;
   Result<Holdings> replica;
-  Duration ahead = {};  // the replica host's clock, by at least so much; negative: behind
+  Duration ahead = {};    // the replica host's clock, by at least so much; negative: behind
+  std::string version{};  // of Understudy there; empty: not known
 };
 struct SlotGranted {};
 struct JobOpened {

@@ -108,6 +108,13 @@ Health of_clocks(const State& s) {
           "on both hosts: timedatectl set-ntp true", s.neighbour.skewed_since};
 }
 
+Health of_versions(const State& s) {
+  return {ReplicationHealth::warning,
+          neighbour_name(s) + " runs version " + s.neighbour.version +
+              " of Understudy, this host " UNDERSTUDY_VERSION,
+          "bring both hosts to the same version", s.neighbour.other_version_since};
+}
+
 }  // namespace
 
 std::vector<Health> health_issues(const State& state, Wall now) {
@@ -121,6 +128,7 @@ std::vector<Health> health_issues(const State& state, Wall now) {
       issues.push_back({f.level, "on " + neighbour_name(state) + ": " + f.cause,
                         f.next.empty() ? "" : "there: " + f.next, f.since});
   if (!state.neighbour.skewed_since.never()) issues.push_back(of_clocks(state));
+  if (!state.neighbour.other_version_since.never()) issues.push_back(of_versions(state));
   std::ranges::stable_sort(issues, [](const Health& a, const Health& b) { return a.level > b.level; });
   return issues;
 }

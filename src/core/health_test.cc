@@ -104,6 +104,31 @@ TEST(Health, TellsClocksThatDiffer) {
   EXPECT_TRUE(issues(replica).empty());
 }
 
+TEST(Health, TellsAnotherVersionUntilItIsThisOne) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), replica_of(d), {}, "0.0.9"});
+  ASSERT_EQ(issues(d).size(), 1U);
+  EXPECT_EQ(issues(d)[0].level, warning);
+  EXPECT_NE(issues(d)[0].cause.find("HOSTB runs version 0.0.9"), std::string::npos) << issues(d)[0].cause;
+
+  Driver replica = fresh_replica();
+  QueryAsk query{5, "hosta", {}, {}};
+  query.version = "0.2.0";
+  replica.tell(query);
+  const Wall found = replica.now.wall;
+  replica.pass(Duration::seconds(30));
+  replica.tell(query);
+  ASSERT_EQ(issues(replica).size(), 1U);
+  EXPECT_EQ(issues(replica)[0].since, found);
+  query.version = "";
+  replica.tell(query);
+  EXPECT_EQ(issues(replica).size(), 1U) << "nothing is known that is new";
+  query.version = UNDERSTUDY_VERSION;
+  replica.tell(query);
+  EXPECT_TRUE(issues(replica).empty());
+}
+
 TEST(Health, SlowCyclesAreAWarning) {
   Driver d = replicating_primary();
   State state = d.state();

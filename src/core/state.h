@@ -79,6 +79,8 @@ struct Neighbour {
   std::vector<Finding> findings;  // its own words
   Duration ahead;                 // its clock; negative: behind
   Wall skewed_since;              // never: the clocks agree
+  std::string version;            // of Understudy; empty: not known
+  Wall other_version_since;       // never: it is that of this host
 };
 
 struct Statistics {

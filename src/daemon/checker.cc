@@ -14,6 +14,7 @@ using providers::HostFinding;
 
 constexpr Duration kTick = Duration::seconds(5);
 constexpr Duration kLookMost = Duration::seconds(300);  // between two looks at one VM, whatever its interval
+constexpr Duration kThorough = Duration::seconds(24 * 3600);
 constexpr Duration kConnect = Duration::seconds(10);
 
 bool receives(const core::State& state) {
@@ -80,11 +81,12 @@ void Checker::run() {
         continue;
       }
       const Monotonic now = parts_.clock.now().monotonic;
-      const auto last = looked_.find(state.vm);
+      Looked& looked = looked_[state.vm];
+      if (asked.contains(state.vm)) looked = {};
       const Duration every = std::min(Duration::seconds(state.settings.replication_interval), kLookMost);
-      if (last == looked_.end() || now - last->second >= every || asked.contains(state.vm)) {
-        looked_[state.vm] = now;
-        look(state);
+      if (!looked.last || now - *looked.last >= every) {
+        looked.last = now;
+        look(state, looked);
       }
       parts_.observe(state, core::health_of(state, parts_.clock.now().wall));
       const std::lock_guard lock(mutex_);
@@ -102,8 +104,14 @@ Wall Checker::statistics_window() const {
   return Wall{(now - ((now - start) % interval)) * 1'000'000};
 }
 
-void Checker::look(const core::State& state) {
+void Checker::look(const core::State& state, Looked& looked) {
   std::vector<Finding> findings = of_host(state);
+  if (!looked.whole || *looked.last - *looked.whole >= kThorough) {
+    const std::vector<Finding> found = thorough(state);
+    const bool good = std::ranges::all_of(found, [](const Finding& f) { return f.level == ok; });
+    looked.whole = good && !found.empty() ? looked.last : std::nullopt;
+    findings.insert(findings.end(), found.begin(), found.end());
+  }
   std::vector<Finding> more = core::is_primary(state.phase) ? of_primary(state) : of_replica(state, false);
   findings.insert(findings.end(), more.begin(), more.end());
   keep_bad(findings);
@@ -154,6 +162,7 @@ std::vector<Finding> Checker::of_replica(const core::State& state, bool known) {
   if (const auto owner = parts_.hypervisor.image_owner())
     findings.push_back(check_location(directory, owner->user, owner->group));
   findings.push_back(check_space(directory, size_of(state.disks)));
+  findings.push_back(check_damage(parts_.files, directory, state.name));
   if (const auto held = parts_.hypervisor.held(state.vm); held && !*held)
     findings.push_back({critical, "hold",
                         "nothing holds the replica of '" + state.name + "': it could be started here",
@@ -198,28 +207,21 @@ std::vector<Finding> Checker::of_replica(const core::State& state, bool known) {
   return findings;
 }
 
-// What takes longer, or disturbs a little: only when somebody asks.
-std::vector<Finding> Checker::on_request(const core::State& state) {
-  std::vector<Finding> findings;
-  const auto facts = parts_.hypervisor.inspect(state.vm);
-  if (!facts) return {from_error(critical, "hypervisor", "", facts.error())};
-  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
-    return std::ranges::find(names, name) != names.end();
-  };
-  if (state.base_checkpoint.empty())
-    findings.push_back(
-        {warning, "checkpoints", "there is no checkpoint yet that changes are counted from", {}});
-  else if (!has(facts->checkpoints, state.base_checkpoint) ||
-           has(facts->broken_checkpoints, state.base_checkpoint) || !facts->changed_while_off.empty())
-    findings.push_back({warning, "checkpoints",
-                        "what changed since the newest point is not known: both sides have to be compared",
-                        "understudy resync " + state.name});
-  else
-    findings.push_back({ok, "checkpoints", "checkpoint " + state.base_checkpoint + " is whole", {}});
-  if (facts->power != core::VmPower::running) {
-    findings.push_back({ok, "agent", "the VM does not run: its agent is not asked", {}});
-    return findings;
+// What takes longer, or disturbs a little. Nothing, and it is tried again, when the VM is off or libvirt does
+// not answer.
+std::vector<Finding> Checker::thorough(const core::State& state) {
+  if (!core::is_primary(state.phase)) {
+    if (!receives(state)) return {};
+    const Status hook = parts_.hypervisor.hook_in_force();
+    if (hook) return {{ok, "hook", "libvirtd asks our hook before it starts a VM", {}}};
+    if (hook.error().code() == ErrorCode::not_available) return {};
+    return {
+        {critical, "hook", hook.error().message() + ": the replica of '" + state.name + "' could be started",
+         "put it back: systemctl restart understudyd; then (VMs keep running): systemctl restart libvirtd"}};
   }
+  const auto vm = parts_.hypervisor.find(state.vm);
+  if (!vm || vm->power != core::VmPower::running) return {};
+  std::vector<Finding> findings;
   if (const Status agent = parts_.hypervisor.agent_answers(state.vm); !agent)
     findings.push_back(from_error(state.settings.application_consistent_interval > 0 ? warning : ok, "agent",
                                   "application-consistent points cannot be made: ", agent.error()));
@@ -231,6 +233,23 @@ std::vector<Finding> Checker::on_request(const core::State& state) {
     findings.push_back(
         {ok, "source", "its disks can be read, holds are in force, there is scratch space", {}});
   return findings;
+}
+
+// Every cycle asks this; here it is for whoever asks between two.
+Finding Checker::of_checkpoints(const core::State& state) {
+  const auto facts = parts_.hypervisor.inspect(state.vm);
+  if (!facts) return from_error(critical, "hypervisor", "", facts.error());
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  if (state.base_checkpoint.empty())
+    return {warning, "checkpoints", "there is no checkpoint yet that changes are counted from", {}};
+  if (!has(facts->checkpoints, state.base_checkpoint) ||
+      has(facts->broken_checkpoints, state.base_checkpoint) || !facts->changed_while_off.empty())
+    return {warning, "checkpoints",
+            "what changed since the newest point is not known: both sides have to be compared",
+            "understudy resync " + state.name};
+  return {ok, "checkpoints", "checkpoint " + state.base_checkpoint + " is whole", {}};
 }
 
 // The replica's host is asked as a cycle does it; what it says of itself it has looked for within its
@@ -274,7 +293,6 @@ Result<std::vector<HostFinding>> Checker::check(const Uuid& vm) {
   const auto state = parts_.core.state(vm);
   if (!state || core::mode_of(*state) == ReplicationMode::none)
     return fail(ErrorCode::invalid_state, "the VM is not replicated on this host", "understudy list");
-  look_again(vm);
   std::vector<HostFinding> all;
   core::State relationship = *state;  // what was found before is looked for again
   relationship.findings.clear();
@@ -287,10 +305,10 @@ Result<std::vector<HostFinding>> Checker::check(const Uuid& vm) {
   const bool primary = core::is_primary(state->phase);
   const std::vector<Finding> more = primary ? of_primary(*state) : of_replica(*state, true);
   here.insert(here.end(), more.begin(), more.end());
-  if (primary) {
-    const std::vector<Finding> asked = on_request(*state);
-    here.insert(here.end(), asked.begin(), asked.end());
-  }
+  if (primary) here.push_back(of_checkpoints(*state));
+  const std::vector<Finding> longer = thorough(*state);
+  here.insert(here.end(), longer.begin(), longer.end());
+  look_again(vm);
   for (Finding& finding : here) all.push_back({parts_.name, std::move(finding)});
   if (!primary) return all;
   const std::vector<HostFinding> there = of_neighbour(*state);

@@ -1,6 +1,7 @@
 // Would a failover work? Looks at this host and at every replicated VM on it: once in its interval, when its
-// definition changes, and when somebody asks. What is not good goes to the VM's engine, whose health tells
-// it; what is not found again is over.
+// definition changes, and when somebody asks. What takes longer is looked at in the first look, daily, and
+// until it is good. What is not good goes to the VM's engine, whose health tells it; what is not found again
+// is over.
 //
 // One thread, "checker", from start() to stop(); the other calls from any thread.
 #pragma once
@@ -28,6 +29,7 @@ class Checker {
     Registry& registry;
     Clock& clock;
     transfer::Connector& connector;
+    store::Files& files;
     std::string name;                       // of this host
     std::vector<std::string> certificates;  // files: of this host and of its authority
     std::function<bool()> listening;
@@ -47,15 +49,20 @@ class Checker {
   Result<std::vector<providers::HostFinding>> check(const Uuid& vm);
 
  private:
+  struct Looked {
+    std::optional<Monotonic> last;
+    std::optional<Monotonic> whole;  // thoroughly, and all that took longer was good
+  };
   void run();
-  void look(const core::State& state);
+  void look(const core::State& state, Looked& looked);
   Wall statistics_window() const;
 
   std::vector<Finding> of_host(const core::State& state);
   std::vector<Finding> of_primary(const core::State& state);
   // `known`: also what was told when replication was enabled.
   std::vector<Finding> of_replica(const core::State& state, bool known);
-  std::vector<Finding> on_request(const core::State& state);
+  std::vector<Finding> thorough(const core::State& state);
+  Finding of_checkpoints(const core::State& state);
   std::vector<providers::HostFinding> of_neighbour(const core::State& state);
 
   Parts parts_;
@@ -63,7 +70,7 @@ class Checker {
   std::condition_variable wake_;
   bool stopping_ = false;
   std::set<Uuid> asked_;
-  std::map<Uuid, Monotonic> looked_;  // on the checker's thread
+  std::map<Uuid, Looked> looked_;  // on the checker's thread
   Thread thread_;
 };
 

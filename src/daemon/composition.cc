@@ -198,6 +198,7 @@ class Daemon final : public Composition {
         *registry_,
         clock_,
         *connector_,
+        files_,
         config_.host_name,
         {config_.replication.certificate, config_.replication.authority},
         [this] { return listener_->healthy(); },

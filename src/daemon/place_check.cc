@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "net/certificate.h"
+#include "store/check.h"
 
 namespace understudy::daemon {
 namespace {
@@ -114,6 +115,27 @@ Finding check_memory(uint64_t wanted_kib) {
                            megabytes(available << 10) + " are available here now";
   if (available >= wanted_kib) return {ok, "memory", text, {}};
   return {warning, "memory", text, "stop something first, or give the VM less: virsh setmaxmem"};
+}
+
+Finding check_damage(store::Files& files, const std::string& directory, const std::string& name) {
+  const auto points = store::known_damage(files, directory);
+  if (!points) return {critical, "damage", points.error().message(), points.error().hint()};
+  const store::CheckedPoint* newest = nullptr;  // that is damaged
+  size_t damaged = 0;
+  for (const store::CheckedPoint& point : *points) {
+    if (point.good()) continue;
+    ++damaged;
+    newest = &point;
+  }
+  if (newest == nullptr) return {ok, "damage", "no merge has found damaged data in a recovery point", {}};
+  const std::string which = "which: understudy store check " + directory;
+  const std::string what = std::to_string(damaged) + " of " + std::to_string(points->size()) +
+                           " recovery points of '" + name + "' are damaged at rest, in " +
+                           newest->damages.front().file;
+  if (newest != &points->back()) return {warning, "damage", what + "; the newest one is not", which};
+  return {critical, "damage", what + "; the newest one is",
+          which + "; to mend the newest one, on the primary: understudy pause " + name +
+              ", then: understudy resync " + name};
 }
 
 }  // namespace understudy::daemon

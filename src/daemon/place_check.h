@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "model/finding.h"
+#include "store/files.h"
 
 namespace understudy::daemon {
 
@@ -22,5 +23,9 @@ Finding check_space(const std::string& directory, uint64_t size);
 
 // Would a guest of so much memory start now? Never more than a warning: others may be stopped first.
 Finding check_memory(uint64_t wanted_kib);
+
+// Has a merge found data that do not fit their checksums, and does a point of this replica read them?
+// Critical when the newest one does.
+Finding check_damage(store::Files& files, const std::string& directory, const std::string& name);
 
 }  // namespace understudy::daemon

@@ -89,6 +89,7 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer,
   core::QueryAsk ask;
   ask.peer = peer.common_name;
   ask.host = request.host;
+  ask.version = peer.product_version;
   if (const auto state = core_.state(vm);
       state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
     US_TRY(const auto store, core_.performer().replica_store(vm));

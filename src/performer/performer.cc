@@ -201,7 +201,8 @@ void Performer::on(const State& state, const core::TakeInventory& action) {
         Duration ahead;
         auto vm = ports_.hypervisor.inspect(state.vm);
         auto replica = ask_replica(*mine, state, ahead);
-        return core::Inventoried{id, std::move(vm), std::move(replica), ahead};
+        return core::Inventoried{id, std::move(vm), std::move(replica), ahead,
+                                 mine->peer ? mine->peer->hello().product_version : ""};
       },
       [id = action.id](const Error& error) -> core::Event {
         return core::Inventoried{id, fail(error), fail(error)};

@@ -14,6 +14,7 @@ constexpr uint64_t kTablesOfDisk = 32 << 20;
 constexpr int kMostTries = 5;
 
 using Kind = qcow2::Mapping::Kind;
+enum class Look : uint8_t { data, marks };
 
 struct ChainFile {
   std::string path;
@@ -25,9 +26,9 @@ struct ChainFile {
 
 class Check {
  public:
-  Check(Files& files, const Loaded& loaded, const Layout& layout, const CheckProgress& progress,
+  Check(Files& files, const Loaded& loaded, const Layout& layout, Look look, const CheckProgress& progress,
         const CancelToken& cancel)
-      : files_(files), loaded_(loaded), layout_(layout), progress_(progress), cancel_(cancel) {
+      : files_(files), loaded_(loaded), layout_(layout), look_(look), progress_(progress), cancel_(cancel) {
     found_.manifest = loaded.manifest;
     for (const ListedPoint& listed : loaded.manifest.points)
       found_.points.push_back({listed.point, {}, 0, {}});
@@ -40,7 +41,8 @@ class Check {
     for (disk_ = 0; disk_ < disks; ++disk_) US_CHECK(open_chain(chains[disk_]));
     for (disk_ = 0; disk_ < disks; ++disk_) {
       chain_ = std::move(chains[disk_]);
-      for (size_t file = 0; file < chain_.size(); ++file) US_CHECK(check_file(file));
+      for (size_t file = 0; file < chain_.size(); ++file)
+        US_CHECK(look_ == Look::data ? check_file(file) : check_marks(file));
     }
     return std::move(found_);
   }
@@ -113,6 +115,15 @@ class Check {
     }
     done_ = done_before + file.size;
     return {};
+  }
+
+  Status check_marks(size_t index) {
+    const ChainFile& file = chain_[index];
+    if (!file.sums) return {};
+    return file.sums->marked([&](uint64_t offset, uint64_t length) -> Status {
+      damaged(index, offset, length, "a merge found that it does not fit its checksum");
+      return {};
+    });
   }
 
   // Does a newer file of the point hold what is at `at`? Says for how much that answer holds.
@@ -210,6 +221,7 @@ class Check {
   Files& files_;
   const Loaded& loaded_;
   const Layout& layout_;
+  const Look look_;
   const CheckProgress& progress_;
   const CancelToken& cancel_;
   ReplicaCheck found_;
@@ -229,16 +241,15 @@ bool all_good(const ReplicaCheck& check) {
                      [](const CheckedPoint& p) { return p.good(); });
 }
 
-}  // namespace
-
 // What went wrong while a daemon changed the chain is looked at again: only a chain that stood still is
 // judged.
-Result<ReplicaCheck> check_replica(Files& files, const std::string& directory, const CheckProgress& progress,
-                                   const CancelToken& cancel) {
+Result<ReplicaCheck> look_at(Files& files, const std::string& directory, Look look,
+                             const CheckProgress& progress, const CancelToken& cancel) {
   const Layout layout(directory);
   for (int tries = 1;; ++tries) {
     const auto loaded = load_replica(files, directory);
-    auto checked = loaded ? Check(files, *loaded, layout, progress, cancel).run() : fail(loaded.error());
+    auto checked =
+        loaded ? Check(files, *loaded, layout, look, progress, cancel).run() : fail(loaded.error());
     if (checked && all_good(*checked)) return checked;
     US_CHECK(cancel.check());
     const auto now = load_replica(files, directory);
@@ -246,6 +257,31 @@ Result<ReplicaCheck> check_replica(Files& files, const std::string& directory, c
     const bool cannot_be_read = !loaded && !now;
     if (stood_still || cannot_be_read || tries == kMostTries) return checked;
   }
+}
+
+}  // namespace
+
+Result<ReplicaCheck> check_replica(Files& files, const std::string& directory, const CheckProgress& progress,
+                                   const CancelToken& cancel) {
+  return look_at(files, directory, Look::data, progress, cancel);
+}
+
+// From the bottom up, as checksums go when a merge gives them another name.
+Result<std::vector<CheckedPoint>> known_damage(Files& files, const std::string& directory) {
+  const Layout layout(directory);
+  US_TRY(const Manifest manifest, load_manifest(files, layout));
+  bool any = false;
+  for (const ChainLink& link : manifest.chain) {
+    for (const DiskGeometry& disk : manifest.identity.disks) {
+      US_TRY(const bool marked,
+             Sums::ever_marked(files, sums_path(layout.in(image_name(disk.target, link.number)))));
+      any = any || marked;
+    }
+  }
+  if (!any) return std::vector<CheckedPoint>();
+  US_TRY(ReplicaCheck found, look_at(
+                                 files, directory, Look::marks, [](uint64_t, uint64_t) {}, CancelToken()));
+  return std::move(found.points);
 }
 
 }  // namespace understudy::store

@@ -43,5 +43,8 @@ using CheckProgress = std::function<void(uint64_t done, uint64_t total)>;
 // as at a start. Blocking; one thread.
 Result<ReplicaCheck> check_replica(Files& files, const std::string& directory, const CheckProgress& progress,
                                    const CancelToken& cancel);
+// Each listed point with what merges have found in it and marked; no data are read. Quick, and empty, where
+// no merge ever found anything.
+Result<std::vector<CheckedPoint>> known_damage(Files& files, const std::string& directory);
 
 }  // namespace understudy::store

@@ -24,6 +24,15 @@ class CheckTest : public ReplicaTest {
       if (!point.good()) bad.push_back(point.point.lineage.sequence);
     return bad;
   }
+  // The same as merges have left it known.
+  std::vector<uint64_t> known_bad() {
+    const auto points = known_damage(files_, kDirectory);
+    EXPECT_OK(points);
+    std::vector<uint64_t> bad;
+    for (const CheckedPoint& point : *points)
+      if (!point.good()) bad.push_back(point.point.lineage.sequence);
+    return bad;
+  }
   void flip(const std::string& name, uint64_t at, char bit = 1) {
     std::string text = files_.content(in(name));
     ASSERT_LT(at, text.size());
@@ -126,15 +135,20 @@ TEST_F(CheckTest, AMergeCarriesDamageAlongAndNewDataHealIt) {
   while (!only_in_2(at)) at += kTestGranule;
   flip("vda-1-2.qcow2", host_of("vda-1-2.qcow2", at) + 5);
   EXPECT_EQ(bad_points(), std::vector<uint64_t>{4});
+  EXPECT_EQ(known_bad(), std::vector<uint64_t>()) << "nobody has read it";
   ASSERT_OK(store_->merge(CancelToken()));
   ASSERT_FALSE(*files_.exists(in("vda-1-2.qcow2")));
   EXPECT_EQ(bad_points(), std::vector<uint64_t>{4}) << "what is copied from a damaged file is not whole";
+  EXPECT_EQ(known_bad(), std::vector<uint64_t>{4});
+  ASSERT_OK(reopen());
+  EXPECT_EQ(known_bad(), std::vector<uint64_t>{4});
   // All of the disk once more.
   Changes all = whole_disks(disks_);
   ASSERT_OK(send(*store_, pass_key(5, 0), all));
   ASSERT_OK(send(*store_, delta_key(6, 0), change_disks(random_, disks_)));
   ASSERT_OK(store_->finish(point_request(6, 0), {}));
   EXPECT_EQ(bad_points(), std::vector<uint64_t>());
+  EXPECT_EQ(known_bad(), std::vector<uint64_t>());
 }
 
 TEST_F(CheckTest, WithoutChecksumsAPointIsNotCalledGood) {

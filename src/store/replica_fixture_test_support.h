@@ -1,11 +1,10 @@
 // A replica on CrashFiles, one call a cycle.
 #pragma once
 
-#include <xxhash.h>
-
 #include <map>
 
 #include "store/replica_life_test_support.h"
+#include "store/sums.h"
 
 namespace understudy::store {
 
@@ -60,10 +59,10 @@ class ReplicaTest : public testing::Test {
   // The checksum is no secret: whoever can write the file can seal it.
   static std::string reseal(const std::string& text) {
     const std::string body = text.substr(0, text.rfind("xxh3-128 "));
-    const XXH128_hash_t hash = XXH3_128bits(body.data(), body.size());
+    const Sum seal = Sum::of(as_bytes(body));
     char line[64];
-    std::snprintf(line, sizeof line, "xxh3-128 %016llx%016llx\n",
-                  static_cast<unsigned long long>(hash.high64), static_cast<unsigned long long>(hash.low64));
+    std::snprintf(line, sizeof line, "xxh3-128 %016llx%016llx\n", static_cast<unsigned long long>(seal.high),
+                  static_cast<unsigned long long>(seal.low));
     return body + line;
   }
 

@@ -15,6 +15,7 @@ constexpr char kMagic[16] = "understudy-sums";
 constexpr uint32_t kVersion = 1;
 constexpr uint64_t kFirst = 4096;  // of the first sum in the file
 constexpr size_t kHead = 48;       // magic, version, cluster size, disk size, their checksum
+constexpr uint64_t kMarked = 48;   // a byte that is 1 once a cluster was marked damaged
 constexpr uint64_t kSum = 16;
 constexpr uint64_t kBatch = 65536;  // sums read or written at once
 constexpr uint64_t kFewSums = 256;  // a page of them is not worth a hole
@@ -78,6 +79,16 @@ Result<std::unique_ptr<Sums>> Sums::open(Files& files, const std::string& path, 
   return sums;
 }
 
+Result<bool> Sums::ever_marked(Files& files, const std::string& path) {
+  const auto file = files.open(path, OpenMode::read);
+  if (!file && file.error().code() == ErrorCode::not_found) return false;
+  if (!file) return fail(file.error());
+  std::byte marked{};
+  US_TRY(const uint64_t length, (*file)->size());
+  if (length > kMarked) US_CHECK((*file)->read_at(kMarked, {&marked, 1}));
+  return marked == std::byte{1};
+}
+
 uint64_t Sums::length_of(uint64_t cluster) const {
   return least(cluster_, size_ - cluster * cluster_);
 }
@@ -98,9 +109,22 @@ Status Sums::put(uint64_t first, std::span<const Sum> sums) {
 
 Status Sums::fill(uint64_t first, uint64_t count, const Sum& sum) {
   if (sum == Sum::none() && count > kFewSums) return file_->punch(kFirst + first * kSum, count * kSum);
+  if (sum == Sum::damaged()) US_CHECK(file_->write_at(kMarked, Bytes{std::byte{1}}));
   const std::vector<Sum> batch(least(count, kBatch), sum);
   for (; count > 0; count -= least(count, kBatch), first += kBatch)
     US_CHECK(put(first, std::span(batch).first(least(count, kBatch))));
+  return {};
+}
+
+Status Sums::marked(const Bad& bad) {
+  const uint64_t end = align_up(size_, cluster_) / cluster_;
+  std::vector<Sum> batch;
+  for (uint64_t at = 0; at < end; at += batch.size()) {
+    batch.resize(least(end - at, kBatch));
+    US_CHECK(get(at, batch));
+    for (size_t i = 0; i < batch.size(); ++i)
+      if (batch[i] == Sum::damaged()) US_CHECK(bad((at + i) * cluster_, length_of(at + i)));
+  }
   return {};
 }
 

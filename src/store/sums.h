@@ -34,10 +34,16 @@ class Sums {
   static Result<std::unique_ptr<Sums>> open(Files& files, const std::string& path, OpenMode mode,
                                             const qcow2::Header& image);
 
+  // Was a cluster ever marked damaged in this file? False when there is none.
+  static Result<bool> ever_marked(Files& files, const std::string& path);
+
   // Clusters by their number.
   Status get(uint64_t first, std::span<Sum> into);
   Status put(uint64_t first, std::span<const Sum> sums);
   Status fill(uint64_t first, uint64_t count, const Sum& sum);
+  // `bad` hears of each cluster that is marked damaged.
+  using Bad = std::function<Status(uint64_t offset, uint64_t length)>;
+  Status marked(const Bad& bad);
   Status sync() { return file_->sync(); }
 
   uint64_t cluster_size() const { return cluster_; }
@@ -49,7 +55,6 @@ class Sums {
 
   // Compares one run of the image, as map() gives it, of whole clusters. `data` is what it holds, when it
   // holds data. `bad` hears of each range that does not fit.
-  using Bad = std::function<Status(uint64_t offset, uint64_t length)>;
   Status compare(uint64_t offset, const qcow2::Mapping& run, ByteView data, const Bad& bad);
 
  private:

@@ -53,6 +53,7 @@ struct PeerIdentity {
   std::vector<std::string> names;  // all DNS names of the certificate, the common name among them
   std::string thumbprint;          // SHA-256, upper-case hex
   std::string address;
+  std::string product_version{};  // as its greeting says
 };
 
 // Where received ranges go: the replica's store behind what the daemon adds. Called by one link thread.

@@ -24,7 +24,7 @@ class Session {
   Status receive();
 
   Wire& wire_;
-  const PeerIdentity& peer_;
+  PeerIdentity peer_;
   const Hello& own_;
   PeerService& service_;
   const uint64_t cursor_every_;
@@ -56,6 +56,7 @@ Status Session::greet() {
   if (frame.type != FrameType::hello) return fail(ErrorCode::protocol, "the first frame is not a greeting");
   US_TRY(const Hello theirs, read_hello(frame.payload));
   US_CHECK(agree_version(own_, theirs, "the primary host"));
+  peer_.product_version = theirs.product_version;
   return write_text(wire_, FrameType::hello, encode(own_), limits::kLinkHandshake);
 }
 

@@ -163,6 +163,25 @@ class Daemon:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGCONT)
 
+    @contextlib.contextmanager
+    def slowed(self, path, calls, milliseconds):
+        """Each of these system calls that it makes on this file or folder takes so long. Yields: how many there were."""
+        log, status = self.host.path("/run/slowed"), Path(f"/proc/{self.pid}/status")
+        log.write_text("")
+        inside = re.search(r"^NSpid:.*\s(\d+)$", status.read_text(), re.MULTILINE).group(1)
+        tracer = self.host.popen(["strace", "-f", "-q", "-p", inside, "-P", path, "-e", f"trace={calls}", "-o", "/run/slowed",
+                                  "-e", f"inject={calls}:delay_enter={milliseconds * 1000}"],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        made = re.compile(rf"\b({calls.replace(',', '|')})\(")
+        with tracer:
+            try:
+                until(lambda: tracer.poll() is not None or "TracerPid:\t0\n" not in status.read_text(), 20, "strace looks on")
+                assert tracer.poll() is None, tracer.stderr.read()
+                yield lambda: len(made.findall(log.read_text()))
+            finally:
+                if tracer.poll() is None:  # else the daemon has ended
+                    tracer.send_signal(signal.SIGINT)
+
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -398,6 +417,12 @@ class Site:
         files = sorted(f.name for f in scratch.rglob("*") if f.is_file()) if scratch.exists() else []
         job = self.a.virsh("domjobinfo", name)
         return checkpoints, files, "none" if re.search(r"None", job) else job
+
+
+def issues(status):
+    """The causes of a health that is not Ok."""
+    found = status.get("IssueCauses") or []
+    return found if isinstance(found, list) else [found]
 
 
 def instant(text):

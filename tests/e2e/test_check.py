@@ -2,10 +2,12 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from sites import BIN, FAKETIME, IDLE, PORT, STORAGE, Site, until
-from wsman import embedded
+from sites import BIN, FAKETIME, IDLE, PORT, STORAGE, Site, issues, until
+from wire import ANSWER
+from wsman import embedded, vm_ref
 
 VM = "examined"
 SETTINGS = "Msvm_ReplicationServiceSettingData"
@@ -13,15 +15,16 @@ SOON = 66  # two intervals, and the pace at which a host looks
 FOREIGN = ("<filesystem type='mount' accessmode='mapped'><source dir='/tmp'/><target dir='shared'/></filesystem></devices>")
 
 
-def issues(status):
-    found = status.get("IssueCauses") or []
-    return found if isinstance(found, list) else [found]
-
-
 def told(site, host, vm, *words, timeout=SOON):
     """Each of these words is in some cause of the VM's health."""
     return site.wait_status(host, vm, lambda s: all(any(w in i for i in issues(s)) for w in words), timeout,
                             f"health names {words}")
+
+
+def over(site, vm):
+    """Nobody did more than to take the fault away."""
+    for host in "AB":
+        site.wait_status(host, vm, lambda s: s["ReplicationHealth"] == "1", 100, "it is over")
 
 
 def checked(site, host, expected):
@@ -83,7 +86,7 @@ def test_a_healthy_pair_is_found_healthy(site, vm):
     assert set(here["host-a"]) >= {"health", "certificate", "authority", "definition", "checkpoints", "agent", "source", "replica"}
     assert set(here["host-b"]) == {"version", "host"}
     there = checked(site, "B", 0)["host-b"]
-    assert set(there) >= {"health", "certificate", "listener", "location", "space", "memory", "definition"}
+    assert set(there) >= {"health", "certificate", "listener", "location", "space", "damage", "memory", "definition", "hook"}
     assert "ok" in site.cli("A", "check") and "examined:" in site.cli("B", "check", VM)
 
 
@@ -117,9 +120,8 @@ def test_each_fault_is_named_and_over_when_it_is(site, vm):
         define(site, inactive)
         site.daemon("B").clock = None
         site.daemon("B").restart()
-    for host in "AB":
-        site.wait_status(host, vm, lambda s: s["ReplicationHealth"] == "1", 100, "it is over")
-        assert not issues(site.status(host, vm))
+    over(site, vm)
+    assert not any(issues(site.status(host, vm)) for host in "AB")
     checked(site, "A", 0)
 
 
@@ -138,12 +140,86 @@ def test_a_replica_host_that_receives_no_more(site, vm):
         assert checked(site, "B", 8)["host-b"]["listener"]["Next"] == "understudy server enable"
     finally:
         site.cli("B", "server", "enable", "--port", PORT)
-    for host in "AB":
-        site.wait_status(host, vm, lambda s: s["ReplicationHealth"] == "1", 100, "it is over")
+    over(site, vm)
+
+
+def test_a_vm_that_wants_more_memory_than_the_replica_host_has(site, vm):
+    inactive = site.a.virsh("dumpxml", "--inactive", VM)
+    site.a.virsh("setmaxmem", VM, "4T", "--config")
+    try:
+        found = told(site, "B", vm, "the VM needs 4194304 MiB of memory")
+        assert found["ReplicationHealth"] == "2" and "less" in found["HealthNext"], found
+        told(site, "A", vm, "on host-b: the VM needs 4194304 MiB of memory")
+        assert checked(site, "B", 7)["host-b"]["memory"]["Health"] == 2
+    finally:
+        define(site, inactive)
+    over(site, vm)
+
+
+def test_a_primary_host_of_another_version(site, vm):
+    tls = "/etc/understudy/tls"
+    site.daemon("A").stop()
+    try:
+        said = site.a.run(["/usr/bin/python3", Path(__file__).with_name("wire.py"), "host-b", PORT, f"{tls}/host.crt", f"{tls}/host.key",
+                           f"{tls}/authority.crt"], input=json.dumps({"method": "query", "params": {"vm": vm}}) + "\n").stdout
+        assert json.loads(said.splitlines()[1])["type"] == ANSWER, said
+        found = told(site, "B", vm, "host-a runs version test of Understudy, this host ")
+        assert found["ReplicationHealth"] == "2" and found["HealthNext"] == "bring both hosts to the same version", found
+    finally:
+        site.daemon("A").start()
+    over(site, vm)
+
+
+def test_a_hook_that_somebody_replaced(site, vm):
+    hook = site.b.path("/etc/libvirt") / "hooks/qemu.d/50-understudy"
+    ours = hook.read_text()
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    try:
+        site.b.virsh("define", "/dev/stdin", input=site.b.virsh("dumpxml", "--inactive", VM))  # else it is looked at once a day
+        found = told(site, "B", vm, "libvirtd does not call our hook")
+        assert found["ReplicationHealth"] == "3" and "systemctl restart understudyd" in found["HealthNext"], found
+        assert checked(site, "B", 8)["host-b"]["hook"]["Health"] == 3
+    finally:
+        hook.write_text(ours)
+    over(site, vm)
+
+
+def test_a_guest_without_an_agent_that_shall_have_consistent_points(site, vm):
+    site.cli("A", "set", VM, "--history", 1, "--app-consistent", 1)
+    site.daemon("A").restart()  # else it is looked at once a day
+    try:
+        found = told(site, "A", vm, "application-consistent points cannot be made")
+        assert found["ReplicationHealth"] == "2" and found["HealthNext"], found
+    finally:
+        site.cli("A", "set", VM, "--history", 0, "--app-consistent", 0)
+    over(site, vm)
+
+
+def test_cycles_that_take_longer_than_the_interval(site, vm):
+    """Two megabits for ten megabytes: 40 s, and 30 between two cuts."""
+    name = "slow"
+    slow = site.replicated(name, cmdline="us=1000000")
+    reset = site.wsman("A").service("ResetReplicationStatistics", ComputerSystem=vm_ref(slow))
+    assert reset["ReturnValue"] == 0, reset
+    console = site.a.console(name, from_start=False)
+    site.a.vmctl(name, "fill", 160)
+    console.wait_for(r"^DONE fill 160", 60)
+    site.lab.shape("B", "2mbit")
+    try:
+        found = told(site, "A", slow, "more than 20 % of the cycles took longer than the interval", timeout=150)
+        assert found["ReplicationHealth"] == "2" and "interval" in found["HealthNext"], found
+    finally:
+        site.lab.shape("B")
+    for _ in range(4):  # enough in time
+        site.cli("A", "point", "create", name)
+    over(site, slow)
+    over(site, vm)
+    site.a.virsh("destroy", name)
 
 
 def test_the_script_heard_of_each_change(site, vm):
-    lines = lambda: (site.a.path("/var/lib/understudy") / "seen").read_text().splitlines()
+    seen = site.a.path("/var/lib/understudy") / "seen"
+    lines = lambda: [line for line in seen.read_text().splitlines() if line.startswith(f"{VM} ")]
     until(lambda: lines()[-1].startswith(f"{VM} ok "), 30, lines)
     assert any(line.startswith(f"{VM} critical ") and ": " in line for line in lines()), lines()
 

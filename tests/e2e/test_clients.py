@@ -1,15 +1,17 @@
 """Programs of others against a real replica: each enumerates, filters, gets, calls a method, follows its job and meets a
-fault. What they cannot write themselves (curl's envelopes, a file with an endpoint for wslinvoke) is written here."""
+fault. What they cannot write themselves (curl's envelopes, a file with an endpoint for wslinvoke) or not send (those of
+wsman-messages: npm/client.js) is written here."""
 import json
 import re
 import shlex
 import uuid
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
-from sites import IDLE, PASSWORD, until
-from wsman import A, CLASSES, N, PREFIXES, RUNNING, W, WQL, X, Fault, object_of, parameters, selector_set, vm_ref
+from sites import IDLE, PASSWORD, ROOT, until
+from wsman import A, CLASSES, N, PREFIXES, RUNNING, S, W, WQL, X, Fault, object_of, parameters, selector_set, vm_ref
 
 SERVICE = f"{CLASSES}Msvm_ReplicationService"
 REPLICAS = "SELECT ElementName, Name FROM Msvm_ComputerSystem WHERE ReplicationMode = 2"
@@ -94,7 +96,7 @@ def test_python3_winrm(site, replica):
         client.wql("SELECT * FROM Msvm_Unicorn")
 
 
-# ---- python3-dracclient: its method calls carry texts only ----
+# ---- python3-dracclient: its method calls carry texts only. InitiateFailover wants a reference, so it pauses a replica ----
 
 DRACCLIENT = """
 import json, sys, warnings
@@ -135,8 +137,48 @@ def test_python3_dracclient(site, replica):
         one = f"SELECT * FROM Msvm_ConcreteJob WHERE InstanceID = '{job}'"
         ended(lambda: drac_objects(site, resource_uri=f"{CLASSES}*", filter_query=one, filter_dialect="wql")[0])
         assert site.status("B", replica)["ReplicationState"] == now
+    for vm in (replica, vm_ref(replica).xml()):  # which it makes plain text
+        done = dracclient(site, "invoke", resource_uri=SERVICE, method="InitiateFailover", properties={"ComputerSystem": vm},
+                          selectors={"CreationClassName": "Msvm_ReplicationService"})
+        assert done.returncode == 1 and "500" in done.stderr, done
     refused = dracclient(site, "enumerate", resource_uri=f"{CLASSES}Msvm_ComputerSystem", filter_query="select", filter_dialect="cql")
     assert refused.returncode == 1 and "500" in refused.stderr, refused
+
+
+# ---- wsman-messages, from npm: it writes messages, numbered 0, 1, 2 and sent to /wsman; npm/client.js sends them ----
+
+def wsman_messages(site, *order, works=True):
+    """The Bodies that it was answered with; of a fault, what it says."""
+    modules = ROOT / "build/npm/node_modules"
+    assert modules.exists(), f"{modules} is missing: run tools/packages.sh"
+    done = site.b.run(["node", Path(__file__).with_name("npm") / "client.js", PASSWORD, json.dumps(order)], check=False,
+                      env={"NODE_PATH": str(modules)})
+    assert (done.returncode == 0) == works, done
+    return [ET.fromstring(answer).find(f"{{{S}}}Body")[0] for answer in json.loads(done.stdout)] if works else done.stderr
+
+
+def items_of(answers):
+    return [object_of(item) for answer in answers for items in answer.iter(f"{{{N}}}Items") for item in items]
+
+
+def test_wsman_messages(site, replica):
+    answers = wsman_messages(site, "enumerate", "Msvm_ReplicationSettingData", None, 1)  # one item with each Pull
+    found = items_of(answers)
+    assert f"Microsoft:{replica}\\HVR\\0" in [one["InstanceID"] for one in found] and len(answers) > len(found)
+    assert replica in [one["Name"] for one in items_of(wsman_messages(site, "enumerate", "*", REPLICAS))]
+    by_key = {"name": "Name", "value": replica}
+    [vm] = wsman_messages(site, "get", "Msvm_ComputerSystem", by_key)
+    assert object_of(vm)["ElementName"] == "clients"
+
+    [answer] = wsman_messages(site, "invoke", "InitiateFailover", replica)
+    answer = object_of(answer)
+    assert answer["ReturnValue"] == "4096", answer
+    job = {"name": "InstanceID", "value": answer["Job"]["InstanceID"]}
+    ended(lambda: object_of(wsman_messages(site, "get", "Msvm_ConcreteJob", job)[0]))
+    revert(site, replica)
+
+    fault = wsman_messages(site, "pull", "Msvm_ReplicationSettingData", "of-long-ago", works=False)
+    assert "InvalidEnumerationContext" in fault, fault
 
 
 # ---- wsl: bash and curl ----

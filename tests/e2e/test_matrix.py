@@ -4,8 +4,6 @@ One guest with three points on B; host-a's daemon is silent unless a test needs 
 come from what a recorder saw between client and daemon (recorder.py), the situations are named here.
 """
 import contextlib
-import re
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -21,7 +19,6 @@ FAILOVER, REVERT = "InitiateFailover", "RevertFailover"
 METHODS = [FAILOVER, REVERT]
 NETWORK, CARD = "SetFailoverNetworkAdapterSettings", "Msvm_FailoverNetworkAdapterSettingData"
 STANDBY, FAILED_OVER = "3", "5"
-LOG = "/run/slow-folder"
 HOLDS = "/var/lib/understudy/holds"
 STATE = "/var/lib/understudy/state.db-wal"
 
@@ -86,23 +83,9 @@ class Replica:
         finally:
             subprocess.run(["mv", place, path], check=True)
 
-    @contextlib.contextmanager
     def slow(self, milliseconds, folder=None):
         """Each time B's daemon wants this folder (the replica's) on disk, that takes so long. Yields: how often it did."""
-        log, status = self.site.b.path(LOG), Path(f"/proc/{self.site.daemon('B').pid}/status")
-        log.write_text("")
-        inside = re.search(r"^NSpid:.*\s(\d+)$", status.read_text(), re.MULTILINE).group(1)
-        tracer = self.site.b.popen(["strace", "-f", "-q", "-p", inside, "-P", folder or self.folder, "-e", "trace=fsync,fdatasync",
-                                    "-o", LOG, "-e", f"inject=fsync,fdatasync:delay_enter={milliseconds * 1000}"],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        with tracer:
-            try:
-                until(lambda: tracer.poll() is not None or "TracerPid:\t0\n" not in status.read_text(), 20, "strace looks on")
-                assert tracer.poll() is None, tracer.stderr.read()
-                yield lambda: len(re.findall(r"sync\(", log.read_text()))
-            finally:
-                if tracer.poll() is None:
-                    tracer.send_signal(signal.SIGINT)
+        return self.site.daemon("B").slowed(folder or self.folder, "fsync,fdatasync", milliseconds)
 
 
 @pytest.fixture(scope="module")

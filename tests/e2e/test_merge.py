@@ -2,11 +2,7 @@
 
 What makes the merge long is a disk that is slow for the one file it writes; strace(1) holds those writes up.
 """
-import contextlib
-import re
-import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from compare import EXPORTS, assert_replica_holds, read_now
@@ -16,8 +12,8 @@ from wsman import Ref, vm_ref
 VM = "merging"
 DISKS = ("vda", "vdb")
 CELLS = 400          # of 64 KiB: the merge copies 25 MiB, 1 MiB with each write
-HELD_UP = 150_000    # µs, each write
-PREEMPTED_WITHIN = 1_000_000 // HELD_UP  # writes: a second of this disk. One is under way, the others close the file
+HELD_UP = 150        # ms, each write
+PREEMPTED_WITHIN = 1000 // HELD_UP  # writes: a second of this disk. One is under way, the others close the file
 UNDER_WAY = 7        # writes: far enough that each kind of metadata has to be written when it is closed
 
 
@@ -28,22 +24,9 @@ def vm(site):
         host.virsh("destroy", VM, check=False)
 
 
-@contextlib.contextmanager
 def slow_file(site, path):
     """Every write of B's daemon to this file takes long. Yields a function: how many there were."""
-    log, status = site.b.path("/run/slow-file"), Path(f"/proc/{site.daemon('B').pid}/status")
-    log.write_text("")
-    inside = re.search(r"^NSpid:.*\s(\d+)$", status.read_text(), re.MULTILINE).group(1)
-    tracer = site.b.popen(["strace", "-f", "-q", "-p", inside, "-P", path, "-e", "trace=pwrite64", "-o", "/run/slow-file",
-                           "-e", f"inject=pwrite64:delay_enter={HELD_UP}"],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    with tracer:
-        try:
-            until(lambda: tracer.poll() is not None or "TracerPid:\t0\n" not in status.read_text(), 20, "strace looks on")
-            assert tracer.poll() is None, tracer.stderr.read()
-            yield lambda: len(re.findall(r"pwrite64\(", log.read_text()))
-        finally:
-            tracer.send_signal(signal.SIGINT)  # it lets go of the daemon
+    return site.daemon("B").slowed(path, "pwrite64", HELD_UP)
 
 
 def cut(site, vm, cells=0):

@@ -1,10 +1,10 @@
-"""Looking into a replica and rebuilding the database from it, with the daemon dead."""
+"""Looking into a replica and rebuilding the database from it, with the daemon dead; damage that a living one finds."""
 import json
 import subprocess
 
 import pytest
 from compare import compared_now
-from sites import IDLE, PORT, STORAGE, until
+from sites import IDLE, PORT, STORAGE, issues, until
 
 VM = "rebuilt"
 
@@ -104,6 +104,34 @@ def test_check_names_a_flipped_bit_and_the_newest_good_point(dead, vm):
     finally:
         flip(image, host + 100)
     dead.cli("B", "store", "check", dead.replica(vm))
+
+
+def test_damage_that_a_merge_finds_is_in_health_until_it_is_mended(site):
+    name = "rotting"
+    vm = site.replicated(name)
+    console = site.a.console(name, from_start=False)
+    site.a.vmctl(name, "fill", 16)
+    console.wait_for(r"^DONE fill 16", 60)
+    site.a.virsh("suspend", name)
+    before = site.points(vm)[-1]["sequence"]
+    site.daemon("A").restart()
+    until(lambda: site.points(vm)[-1]["sequence"] > before, 60, "the cells are in a point")
+    site.daemon("A").stop()
+    flip(site.b.path(site.top_image(vm, "vdb")), data_in(site.b.path(site.top_image(vm, "vdb")))[0] + 100)
+    assert site.status("B", vm)["ReplicationHealth"] == "1", "nobody has read it"
+    site.daemon("A").start()  # one more point: what was the newest is merged
+    damaged = lambda s: any("damaged at rest" in cause for cause in issues(s))
+    found = site.wait_status("B", vm, damaged, 66, "health names the damage")
+    assert found["ReplicationHealth"] == "3" and f"understudy store check {site.replica(vm)}" in found["HealthNext"], found
+    site.daemon("B").restart()
+    site.wait_status("B", vm, damaged, 66, "it is not forgotten")
+    site.wait_status("A", vm, damaged, 66, "the primary hears of it")
+    for words in ("pause", "resync"):
+        site.cli("A", words, name)
+    for host in "AB":
+        site.wait_status(host, vm, lambda s: s["ReplicationHealth"] == "1", 100, "it is mended")
+    site.cli("B", "store", "check", site.replica(vm))
+    site.a.virsh("destroy", name)
 
 
 def test_check_does_not_call_good_what_it_cannot_check(dead, vm):
