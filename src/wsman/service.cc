@@ -172,12 +172,12 @@ http::Admit WsmanService::welcome(const http::ConnectionInfo& info) {
     };
   // std::function wants it copyable.
   const std::shared_ptr<session::Session> session = std::move(*opened);
-  return [this, session, evidence](const http::HttpRequest& head) { return admit(head, evidence, *session); };
+  return [this, session, evidence](const http::HttpRequest& head) { return admit(head, evidence, session); };
 }
 
-tl::expected<http::Answer, HttpResponse> WsmanService::admit(const http::HttpRequest& head,
-                                                             authz::Evidence evidence,
-                                                             session::Session& session) {
+tl::expected<http::Answer, HttpResponse> WsmanService::admit(
+    const http::HttpRequest& head, const authz::Evidence& evidence,
+    const std::shared_ptr<session::Session>& session) {
   if (!is_our_path(head.target)) return tl::unexpected(plain(404, "WS-Management is at /wsman"));
   if (head.method != "POST")
     return tl::unexpected(plain(405, "WS-Management wants POST", {{"Allow", "POST"}}));
@@ -188,10 +188,10 @@ tl::expected<http::Answer, HttpResponse> WsmanService::admit(const http::HttpReq
   if (lower(head.header("WSMANIDENTIFY")) == "unauthenticated")
     return http::Answer([this](const http::HttpRequest&) { return soap(200, identify(false)); });
 
-  auto identity = log_in(head, evidence, session);
+  auto identity = log_in(head, evidence, *session);
   if (identity)
-    return http::Answer([this, &session, who = std::move(*identity)](const http::HttpRequest& request) {
-      return handle(request.body, {session, who});
+    return http::Answer([this, session, who = std::move(*identity)](const http::HttpRequest& request) {
+      return handle(request.body, {*session, who});
     });
   const bool tried = !head.header("Authorization").empty() || evidence.certificate || evidence.unix_uid;
   if (tried)

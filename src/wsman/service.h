@@ -37,7 +37,8 @@ class WsmanService {
  private:
   using Reply = tl::expected<std::string, cim::Fault>;
   tl::expected<http::Answer, http::HttpResponse> admit(const http::HttpRequest& head,
-                                                       authz::Evidence evidence, session::Session& session);
+                                                       const authz::Evidence& evidence,
+                                                       const std::shared_ptr<session::Session>& session);
   // For what only reads: w:TimedOut when the answer came after the caller's OperationTimeout.
   cim::Outcome<cim::Response> read(const RequestHeader& header, const Caller& caller,
                                    const cim::Request& request);
