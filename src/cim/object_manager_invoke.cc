@@ -101,9 +101,10 @@ Response ObjectManager::answered(const Context& context, const ObjectPath& targe
 
 Outcome<Response> ObjectManager::serve(const Context& context, const InvokeRequest& request) const {
   if (auto allowed = allow(context, Right::execute, request.path.class_name, request.method); !allowed) {
+    Response refused =
+        answered(context, request.path, request.method, request.parameters, fail(allowed.error().error));
     if (!returns_errors(request)) return pass_on(std::move(allowed.error()));
-    return answered(context, request.path, request.method, request.parameters,
-                    fail(std::move(allowed.error().error)));
+    return refused;
   }
   const ClassDecl* named = find_class(request.path.class_name);
   if (!named) return unknown_class_fault(request.path.class_name);

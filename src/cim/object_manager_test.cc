@@ -93,7 +93,13 @@ struct ObjectManagerTest : testing::Test {
                 return fail(ErrorCode::access_denied, caller.name + " may not do this");
               return {};
             },
-            "HOST") {
+            "HOST",
+            [this](const Called& one) {
+              std::string line = one.caller.name + " " + std::string(one.method) + " " +
+                                 std::to_string(one.result.return_value);
+              for (const std::string& object : one.objects) line += " " + object;
+              witnessed.push_back(line);
+            }) {
     const Instance host = system("HOST", 2), a = system("AAA", 2), b = system("BBB", 3);
     const Instance replication = service("Msvm_ReplicationService");
     const Instance vssd = settings("Msvm_VirtualSystemSettingData", "Microsoft:AAA");
@@ -146,6 +152,7 @@ struct ObjectManagerTest : testing::Test {
     return {{"Msvm_ReplicationService", {}}, method, std::move(parameters)};
   }
 
+  std::vector<std::string> witnessed;
   ObjectManager manager;
   std::map<std::string, Fixed*> providers;
 };
@@ -188,6 +195,19 @@ TEST_F(ObjectManagerTest, GetFaults) {
             "w:InvalidSelectors/UnexpectedSelectors");
   EXPECT_EQ(fault_code(GetRequest{{"Msvm_SettingsDefineState", {{"ManagedElement", "=?"}}}}),
             "w:InvalidSelectors/InvalidValue");
+}
+
+TEST_F(ObjectManagerTest, EveryCallIsWitnessedAlsoOneThatIsRefused) {
+  InvokeRequest failover = call("InitiateFailover");
+  failover.parameters.set("ComputerSystem", ObjectPath{"Msvm_ComputerSystem", {{"Name", "AAA"}}});
+  EXPECT_TRUE(manager.handle(kAdmin, failover));
+  EXPECT_TRUE(manager.handle(kReader, failover));
+  EXPECT_FALSE(manager.handle(kReader, call("StartService")));  // a fault: it has no number for it
+  const std::string target = path_of(service("Msvm_ReplicationService")).text();
+  const std::string given = failover.path.text(), vm = " Msvm_ComputerSystem.Name=\"AAA\"";
+  EXPECT_THAT(witnessed, ElementsAre("admin InitiateFailover 4096 " + target + vm,
+                                     "reader InitiateFailover 32769 " + given + vm,
+                                     "reader StartService 32769 " + call("StartService").path.text()));
 }
 
 TEST_F(ObjectManagerTest, RightsComeBeforeEverything) {

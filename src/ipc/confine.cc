@@ -1,6 +1,8 @@
 #include "ipc/confine.h"
 
 #include <grp.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -31,6 +33,9 @@ constexpr const char* kAllowed[] = {
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "clock_gettime",
     "clock_nanosleep", "gettimeofday", "getrandom", "uname"};
 
+constexpr size_t kStack = 1 << 20;
+constexpr int kArenas = 4;
+
 Status limit(int resource, size_t most) {
   const rlimit bound{most, most};
   return setrlimit(static_cast<__rlimit_resource>(resource), &bound) == 0
@@ -54,6 +59,16 @@ Status become(uid_t user, gid_t group) {
   if (setgroups(0, nullptr) != 0 || setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0)
     return fail_errno(errno, "becoming user " + std::to_string(user));
   if (setresuid(0, 0, 0) == 0) return fail(ErrorCode::invalid_state, "root could come back");
+  return {};
+}
+
+// Each thread and each arena of the allocator reserves address space, of which there is a limit from now on.
+Status keep_small() {
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0 || pthread_attr_setstacksize(&attributes, kStack) != 0 ||
+      pthread_setattr_default_np(&attributes) != 0 || mallopt(M_ARENA_MAX, kArenas) != 1)
+    return fail(ErrorCode::failed, "cannot keep threads small");
+  pthread_attr_destroy(&attributes);
   return {};
 }
 
@@ -93,8 +108,8 @@ Status confine(const Confinement& confinement) {
   // An empty network, and no shared memory with others.
   if (unshare(CLONE_NEWNET | CLONE_NEWIPC) != 0) return fail_errno(errno, "leaving the network of the host");
   US_CHECK(leave_file_system(confinement.root));
+  US_CHECK(keep_small());
   US_CHECK(limit(RLIMIT_CORE, 0));
-  US_CHECK(limit(RLIMIT_FSIZE, 0));
   US_CHECK(limit(RLIMIT_NOFILE, confinement.most_descriptors));
   US_CHECK(limit(RLIMIT_AS, confinement.most_memory));
   US_CHECK(become(confinement.user, confinement.group));

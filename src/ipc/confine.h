@@ -16,7 +16,7 @@ struct Confinement {
   uid_t user = 0;  // not root
   gid_t group = 0;
   std::string root;  // an empty folder, which is all of the file system from then on
-  size_t most_descriptors = 256;
+  size_t most_descriptors = 1024;
   size_t most_memory = 2ULL << 30;  // of address space, bytes
 };
 

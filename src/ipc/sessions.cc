@@ -33,8 +33,8 @@ Error lost(const Error& cause) {
 
 class RemoteSession final : public session::Session {
  public:
-  RemoteSession(net::Fd lane, const cim::XmlParser& parse)
-      : lane_(std::move(lane), CancelToken()), parse_(parse) {}
+  RemoteSession(net::Fd lane, const CancelToken& never, const cim::XmlParser& parse)
+      : lane_(std::move(lane), never), parse_(parse) {}
 
   Result<authz::Identity> log_in(const authz::Evidence& evidence) override {
     US_TRY(const Bytes payload, call(Word::log_in, pack(evidence), Word::caller));
@@ -86,7 +86,7 @@ Result<std::unique_ptr<session::Session>> RemoteSessions::open() {
     if (auto sent = control_.send(Notice::lane, {}, {ends.theirs.get()}); !sent)
       return fail(lost(sent.error()));
   }
-  return std::make_unique<RemoteSession>(std::move(ends.ours), parse_);
+  return std::make_unique<RemoteSession>(std::move(ends.ours), never_, parse_);
 }
 
 SessionServer::~SessionServer() {

@@ -24,6 +24,7 @@ class RemoteSessions final : public session::Sessions {
 
  private:
   std::mutex mutex_;  // one sends
+  const CancelToken never_;
   Control& control_;
   const cim::XmlParser parse_;
 };
