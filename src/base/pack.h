@@ -93,7 +93,7 @@ class Packer {
   template <class... T>
   void put(const std::variant<T...>& one_of) {
     number(static_cast<uint8_t>(one_of.index()));
-    std::visit([this](const auto& value) { put(value); }, one_of);
+    std::visit([this](const auto& value) { this->put(value); }, one_of);
   }
   void put(const std::monostate&) {}
   void put(const Error& error) {

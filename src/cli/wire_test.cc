@@ -32,7 +32,7 @@ class Wire : public providers::ProvidersTest {
     options.certificate_file = path("host/host.crt");
     options.key_file = path("host/host.key");
     options.peer = net::PeerCheck::none;
-    tls_ = std::make_unique<net::TlsContext>(net::TlsContext::server(options).value());
+    tls_ = std::make_unique<net::TlsInUse>(net::TlsContext::server(options).value());
     http::Listener listener;
     listener.socket = net::listen_tcp("127.0.0.1", 0).value();
     listener.tls = tls_.get();
@@ -65,7 +65,7 @@ class Wire : public providers::ProvidersTest {
   std::unique_ptr<authz::Gate> gate_;
   std::unique_ptr<session::LocalSessions> sessions_;
   std::unique_ptr<wsman::WsmanService> service_;
-  std::unique_ptr<net::TlsContext> tls_;
+  std::unique_ptr<net::TlsInUse> tls_;
   std::unique_ptr<http::HttpServer> server_;
   uint16_t port_ = 0;
   std::ostringstream out_, err_;

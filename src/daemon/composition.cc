@@ -72,6 +72,10 @@ class Listener {
     const std::lock_guard lock(mutex_);
     return !wanted_ || server_ != nullptr;
   }
+  void renew() {
+    const std::lock_guard lock(mutex_);
+    if (server_) server_->renew();
+  }
   void stop() {
     const std::lock_guard lock(mutex_);
     server_.reset();
@@ -202,6 +206,7 @@ class Daemon final : public Composition {
         config_.host_name,
         {config_.replication.certificate, config_.replication.authority},
         [this] { return listener_->healthy(); },
+        [this] { listener_->renew(); },
         [this](const core::State& state, const core::Health& health) { notifier_->observe(state, health); }});
   }
 

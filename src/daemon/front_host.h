@@ -26,8 +26,12 @@ class FrontHost {
 
  private:
   FrontHost(const Parts& parts, ipc::Clients clients);
-  Status start(const Parts& parts, net::Fd listener, std::optional<ipc::ServerTls> tls);
+  Status start(const std::string& root, net::Fd listener);
 
+  std::optional<Bytes> renewed();
+
+  ipc::FrontSetup setup_;
+  std::optional<ipc::ServerTls> refused_;  // so that it is told once
   ipc::SessionServer server_;
   std::unique_ptr<ipc::HelperProcess> process_;  // ends first: it brings sessions
 };

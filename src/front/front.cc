@@ -32,27 +32,39 @@ Result<Given> take_setup(ipc::Control& control) {
   return Given{std::move(*setup), std::move(message.descriptors.front())};
 }
 
-Result<std::optional<net::TlsContext>> tls_of(const ipc::FrontSetup& setup) {
-  if (!setup.tls) return std::nullopt;
+// None: the local socket.
+Result<std::unique_ptr<net::TlsInUse>> tls_of(const ipc::FrontSetup& setup) {
+  if (!setup.tls) return nullptr;
   US_TRY(net::TlsContext context, net::TlsContext::server(setup.tls->options(), *setup.tls));
-  return std::optional(std::move(context));
+  return std::make_unique<net::TlsInUse>(std::move(context));
+}
+
+// The daemon says something more only when certificates were renewed; it has tried them.
+void take_renewed(const ipc::ControlMessage& message, net::TlsInUse* tls) {
+  const auto setup = unpack<ipc::FrontSetup>(message.payload);
+  if (message.notice != ipc::Notice::setup || !setup || !setup->tls || tls == nullptr) return;
+  auto context = net::TlsContext::server(setup->tls->options(), *setup->tls);
+  if (context) tls->set(std::move(*context));
 }
 
 Status serve(ipc::Control& control, Given given) {
-  US_TRY(const std::optional<net::TlsContext> tls, tls_of(given.setup));
+  US_TRY(const std::unique_ptr<net::TlsInUse> tls, tls_of(given.setup));
   SystemClock clock;
   ipc::RemoteSessions sessions(control, [](std::string_view text) { return wsman::parse_xml(text); });
   wsman::WsmanService service(sessions, clock, {.version = UNDERSTUDY_VERSION});
   std::vector<http::Listener> listeners;
-  listeners.push_back({std::move(given.listener), tls ? &*tls : nullptr});
+  listeners.push_back({std::move(given.listener), tls.get()});
   // Nothing can fail any more, and clients wait at the listener: no lane may come before this word.
   US_CHECK(control.send(ipc::Notice::ready));
   const http::HttpServer server(
       std::move(listeners), [&service](const http::ConnectionInfo& info) { return service.welcome(info); });
-  // The daemon says nothing more. At its end everything ends at once: clients whose answer nobody can give.
+  // At the end of the daemon everything ends at once: clients whose answer nobody can give.
   while (true) {
     const auto message = control.receive(kForever, {});
-    if (!message && message.error().code() != ErrorCode::timeout) _exit(0);
+    if (message)
+      take_renewed(*message, tls.get());
+    else if (message.error().code() != ErrorCode::timeout)
+      _exit(0);
   }
 }
 

@@ -320,10 +320,11 @@ TEST(HttpServer, TlsGivesTheCertificate) {
   options.key_file = dir / "server/host.key";
   options.authority_file = dir / "ca/authority.crt";
   options.peer = net::PeerCheck::optional;
-  const auto server_tls = net::TlsContext::server(options);
-  ASSERT_TRUE(server_tls);
+  auto server_context = net::TlsContext::server(options);
+  ASSERT_TRUE(server_context);
+  const net::TlsInUse server_tls(std::move(*server_context));
   std::vector<Listener> listeners;
-  listeners.push_back({std::move(*net::listen_tcp("127.0.0.1", 0)), &*server_tls});
+  listeners.push_back({std::move(*net::listen_tcp("127.0.0.1", 0)), &server_tls});
   const uint16_t port = *net::bound_port(listeners[0].socket);
   const HttpServer server(std::move(listeners), [](const ConnectionInfo& info) {
     return [name = info.certificate ? info.certificate->common_name

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/log.h"
+#include "base/log_rate.h"
 #include "base/thread.h"
 #include "http/connection.h"
 
@@ -34,12 +35,14 @@ struct HttpServer::State {
   Welcome welcome;
   ServerLimits limits;
   CancelToken stop;
+  LogRate rate;
   std::vector<std::unique_ptr<Door>> doors;
 
   void accept_loop(Door& door);
+  void complain(const std::string& from);
   bool make_room(Door& door);
   void start(Door& door, net::Connection connection);
-  void serve(const net::TlsContext* tls, net::Connection connection, Slot& slot);
+  void serve(const net::TlsInUse* tls, net::Connection connection, Slot& slot);
 };
 
 // A full house ends a connection that serves nobody: of the address that has most of them, so that a flood
@@ -77,10 +80,15 @@ void HttpServer::State::accept_loop(Door& door) {
     if (make_room(door))
       start(door, std::move(*connection));
     else
-      log_warning("http", "connection refused: all are busy", {{"from", connection->peer}});
+      complain(connection->peer);
   }
   for (const auto& slot : door.slots) slot->cancel.cancel();
   door.slots.clear();
+}
+
+void HttpServer::State::complain(const std::string& from) {
+  if (const auto left_out = rate.pass(net::deadline_in({})))
+    log_warning("http", "connection refused: all are busy", {{"from", from}, {"left_out", *left_out}});
 }
 
 void HttpServer::State::start(Door& door, net::Connection connection) {
@@ -94,7 +102,7 @@ void HttpServer::State::start(Door& door, net::Connection connection) {
   door.slots.push_back(std::move(slot));
 }
 
-void HttpServer::State::serve(const net::TlsContext* tls, net::Connection connection, Slot& slot) {
+void HttpServer::State::serve(const net::TlsInUse* tls, net::Connection connection, Slot& slot) {
   ConnectionInfo info;
   info.from = connection.peer;
   if (!tls) {
@@ -103,7 +111,7 @@ void HttpServer::State::serve(const net::TlsContext* tls, net::Connection connec
     ServerConnection(stream, welcome(info), limits, slot.idle_since).serve();
     return;
   }
-  const auto stream = tls->accept(std::move(connection), limits::kLinkHandshake, slot.cancel);
+  const auto stream = tls->get().accept(std::move(connection), limits::kLinkHandshake, slot.cancel);
   if (!stream) {
     log_debug("http", "no TLS", {{"from", info.from}, {"cause", stream.error().text()}});
     return;

@@ -33,7 +33,7 @@ using Welcome = std::function<Admit(const ConnectionInfo&)>;
 
 struct Listener {
   net::Fd socket;
-  const net::TlsContext* tls = nullptr;  // null: plain, for the local socket
+  const net::TlsInUse* tls = nullptr;  // null: plain, for the local socket
   size_t most_connections = limits::kMostHttpConnections;
 };
 

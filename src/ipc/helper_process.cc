@@ -21,7 +21,6 @@ namespace {
 constexpr Duration kReady = Duration::seconds(10);
 constexpr Duration kEnd = Duration::seconds(3);
 constexpr Duration kSteady = Duration::seconds(60);  // who lived so long is started again at once
-constexpr Duration kForever = Duration::seconds(86400);
 
 Result<std::string> beside_this_program(const std::string& name) {
   std::array<char, PATH_MAX> self;
@@ -101,10 +100,24 @@ void HelperProcess::reap() {
               {{"program", options_.program}, {"how", how_it_ended(status)}});
 }
 
+void HelperProcess::hand_over_renewed() {
+  auto setup = options_.renewed ? options_.renewed() : std::nullopt;
+  if (!setup) return;
+  options_.setup = std::move(*setup);
+  (void)control_->send(Notice::setup,
+                       options_.setup);  // to one that has ended: the next gets it at its start
+}
+
 // Until it is gone, or breaks the protocol, which is as good.
 Status HelperProcess::hear_until_end() {
+  Monotonic look = net::deadline_in(kLookAgain);
   while (true) {
-    auto message = control_->receive(kForever, stop_);
+    const Monotonic now = net::deadline_in({});
+    if (now >= look) {  // also when it has much to say
+      hand_over_renewed();
+      look = now + kLookAgain;
+    }
+    auto message = control_->receive(look - now, stop_);
     if (!message && message.error().code() == ErrorCode::timeout) continue;
     if (!message) return fail(message.error());
     if (message->notice != Notice::lane || message->descriptors.size() != 1)

@@ -12,6 +12,8 @@
 
 namespace understudy::ipc {
 
+inline constexpr Duration kLookAgain = Duration::seconds(5);
+
 class HelperProcess {
  public:
   struct Options {
@@ -21,6 +23,8 @@ class HelperProcess {
     Bytes setup;
     net::Fd listener;  // stays ours too: who connects while the process starts again waits
     std::function<void(net::Fd lane)> on_lane;  // on the thread
+    // Asked every kLookAgain, on the thread: another setup, when there is one. May be empty.
+    std::function<std::optional<Bytes>()> renewed;
   };
   // It serves when this returns.
   static Result<std::unique_ptr<HelperProcess>> start(Options options);
@@ -30,6 +34,7 @@ class HelperProcess {
   explicit HelperProcess(Options options) : options_(std::move(options)) {}
   Status launch();
   void watch();
+  void hand_over_renewed();
   Status hear_until_end();
   void reap();
 

@@ -11,6 +11,7 @@ namespace understudy::ipc {
 // For clients over the network: what a TLS server is made of, and where it came from.
 struct ServerTls : net::TlsTexts {
   std::string certificate_file, key_file, authority_file;
+  bool operator==(const ServerTls&) const = default;
   net::TlsOptions options() const {
     net::TlsOptions o;
     o.certificate_file = certificate_file;

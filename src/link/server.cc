@@ -7,16 +7,19 @@ namespace understudy::link {
 
 Result<std::unique_ptr<LinkServer>> LinkServer::start(const Options& options, transfer::PeerService& service,
                                                       const Clock& clock) {
-  US_TRY(net::TlsContext context, net::TlsContext::server(tls_options(options.identity)));
+  const net::TlsOptions tls = tls_options(options.identity);
+  US_TRY(net::TlsTexts texts, net::read_tls_texts(tls));
+  US_TRY(net::TlsContext context, net::TlsContext::server(tls, texts));
   US_TRY(net::Fd listener, net::listen_tcp(options.address, options.port));
   US_TRY(const uint16_t port, net::bound_port(listener));
-  return std::unique_ptr<LinkServer>(
-      new LinkServer(std::move(context), std::move(listener), port, options.identity, service, clock));
+  return std::unique_ptr<LinkServer>(new LinkServer(std::move(context), std::move(texts), std::move(listener),
+                                                    port, options.identity, service, clock));
 }
 
-LinkServer::LinkServer(net::TlsContext context, net::Fd listener, uint16_t port, LinkIdentity identity,
-                       transfer::PeerService& service, const Clock& clock)
+LinkServer::LinkServer(net::TlsContext context, net::TlsTexts texts, net::Fd listener, uint16_t port,
+                       LinkIdentity identity, transfer::PeerService& service, const Clock& clock)
     : context_(std::move(context)),
+      texts_(std::move(texts)),
       listener_(std::move(listener)),
       port_(port),
       identity_(std::move(identity)),
@@ -38,6 +41,22 @@ void LinkServer::stop() {
   }
 }
 
+bool LinkServer::renew() {
+  const net::TlsOptions tls = tls_options(identity_);
+  auto texts = net::read_tls_texts(tls);
+  if (!texts || *texts == texts_) return false;
+  auto context = net::TlsContext::server(tls, *texts);
+  texts_ = std::move(*texts);  // what cannot be used is told once
+  if (!context) {
+    log_error("link", "changed certificates cannot be used; the ones before stay",
+              {{"error", context.error().text()}});
+    return false;
+  }
+  context_.set(std::move(*context));
+  log_info("link", "certificates were renewed", {{"certificate", identity_.certificate_file}});
+  return true;
+}
+
 void LinkServer::accept_loop() {
   while (true) {
     auto connection = net::accept(listener_, stop_);
@@ -56,7 +75,7 @@ void LinkServer::accept_loop() {
 void LinkServer::take(net::Connection connection) {
   const std::lock_guard lock(mutex_);
   if (conversations_.size() >= limits::kMostLinkConnections || handshakes_ >= kMostHandshakes) {
-    log_warning("link", "too many connections: one was closed", {{"peer", connection.peer}});
+    complain("too many connections: one was closed", connection.peer, "");
     return;
   }
   ++handshakes_;
@@ -69,12 +88,16 @@ void LinkServer::take(net::Connection connection) {
       });
 }
 
+void LinkServer::complain(const char* what, const std::string& peer, const std::string& error) {
+  if (const auto left_out = rate_.pass(clock_.now().monotonic))
+    log_warning("link", what, {{"peer", peer}, {"error", error}, {"left_out", *left_out}});
+}
+
 void LinkServer::converse(net::Connection connection) {
   const std::string peer = connection.peer;
   const Status status = handshake_and_serve(std::move(connection));
   if (!status && status.error().code() != ErrorCode::cancelled)
-    log_warning("link", "a replication connection ended with an error",
-                {{"peer", peer}, {"error", status.error().text()}});
+    complain("a replication connection ended with an error", peer, status.error().text());
 }
 
 Status LinkServer::handshake_and_serve(net::Connection connection) {
@@ -86,7 +109,7 @@ Status LinkServer::handshake_and_serve(net::Connection connection) {
 }
 
 Result<std::unique_ptr<net::TlsStream>> LinkServer::handshake(net::Connection connection) {
-  auto stream = context_.accept(std::move(connection), limits::kLinkHandshake, stop_);
+  auto stream = context_.get().accept(std::move(connection), limits::kLinkHandshake, stop_);
   const std::lock_guard lock(mutex_);
   --handshakes_;
   return stream;

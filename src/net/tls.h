@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct TlsOptions {
 // The content of the files: for a process that cannot open them.
 struct TlsTexts {
   std::string certificate, key, authority;  // PEM
+  bool operator==(const TlsTexts&) const = default;
 };
 template <class F>
 void fields(F& f, TlsTexts& texts) {
@@ -90,6 +92,25 @@ class TlsContext {
   Result<std::unique_ptr<TlsStream>> start(Connection connection, const std::string* host, Duration timeout,
                                            const CancelToken& cancel) const;
   std::shared_ptr<const State> state_;
+};
+
+// What a server's next handshakes are made with: replaced, when certificates are renewed, without ending a
+// connection. Any thread.
+class TlsInUse {
+ public:
+  explicit TlsInUse(TlsContext context) : context_(std::move(context)) {}
+  TlsContext get() const {
+    const std::lock_guard lock(mutex_);
+    return context_;
+  }
+  void set(TlsContext context) {
+    const std::lock_guard lock(mutex_);
+    context_ = std::move(context);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  TlsContext context_;
 };
 
 }  // namespace understudy::net

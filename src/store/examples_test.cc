@@ -62,7 +62,7 @@ TEST(ExamplesOfTheSpecification, AManifest) {
 
 TEST(ExamplesOfTheSpecification, ACursor) {
   StagingRecord record;
-  record.delta = StagedLayer{{kSet, 1, 13, 12, TransferKind::delta}, {0, 262144}, {{1, 13}, 4096}, 131072};
+  record.delta = StagedLayer{{{kSet, 1, 13}, 12, TransferKind::delta}, {0, 262144}, {{1, 13}, 4096}, 131072};
   EXPECT_EQ(encode_cursor(record), example("a cursor"));
   const auto read = decode_cursor(example("a cursor"));
   ASSERT_OK(read);

@@ -56,7 +56,7 @@ std::string hex(const Bytes& bytes) {
 
 // The frames of the worked example, by their label; "5a x 512" is that byte so many times.
 std::map<std::string, Bytes> example_of_the_specification() {
-  const auto file = std::filesystem::path(__FILE__).parent_path() / "../../docs/spec/wire.md";
+  const auto file = std::filesystem::path(UNDERSTUDY_SOURCE) / "docs/spec/wire.md";
   std::ifstream in(file);
   EXPECT_TRUE(in) << file;
   std::map<std::string, Bytes> frames;

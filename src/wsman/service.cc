@@ -194,8 +194,10 @@ tl::expected<http::Answer, HttpResponse> WsmanService::admit(
       return handle(request.body, {*session, who});
     });
   const bool tried = !head.header("Authorization").empty() || evidence.certificate || evidence.unix_uid;
-  if (tried)
-    log_warning("login", "refused", {{"from", evidence.from}, {"cause", identity.error().message()}});
+  const auto left_out = tried ? refused_.pass(clock_.now().monotonic) : std::nullopt;
+  if (left_out)
+    log_warning("login", "refused",
+                {{"from", evidence.from}, {"cause", identity.error().message()}, {"left_out", *left_out}});
   if (identity.error().code() != ErrorCode::unauthenticated)
     return tl::unexpected(plain(503, identity.error().text(), {{"Retry-After", "2"}}));
   return tl::unexpected(plain(401, "log in with a name and a password, or with a client certificate",

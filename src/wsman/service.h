@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/log_rate.h"
 #include "base/time.h"
 #include "http/server.h"
 #include "session/session.h"
@@ -53,6 +54,7 @@ class WsmanService {
   session::Sessions& sessions_;
   const Clock& clock_;
   const Product product_;
+  LogRate refused_;
   EnumerationTable enumerations_;
 };
 

@@ -1,0 +1,63 @@
+"""Certificates are renewed while everything runs: both listeners show the new one within seconds, and what is open goes on."""
+import shutil
+import subprocess
+
+import pytest
+from sites import BIN, PORT, until
+
+MANAGEMENT = 5986
+TLS = "/etc/understudy/tls"
+SHOW = """
+import ssl, socket, hashlib, sys
+context = ssl._create_unverified_context()
+context.load_cert_chain({certificate!r}, {key!r})
+context.set_alpn_protocols(["understudy/1"])
+with context.wrap_socket(socket.create_connection(("host-b", {port}), 10)) as s:
+    print(hashlib.sha256(s.getpeercert(True)).hexdigest())
+"""
+
+
+def shown(site, port):
+    """The thumbprint of the certificate that host B shows on this port."""
+    script = SHOW.format(certificate=f"{TLS}/host.crt", key=f"{TLS}/host.key", port=port)
+    return site.a.run(["/usr/bin/python3", "-c", script], timeout=60).stdout.strip()
+
+
+@pytest.fixture
+def renewed(site):
+    """Makes host B's certificate anew, and puts the old one back at the end."""
+    folder = site.b.path("/etc/understudy") / "tls"
+    old = folder.with_name("tls.old")
+
+    def renew():
+        folder.rename(old)
+        subprocess.run([BIN / "understudy", "certificate", "host", f"host-b,{site.b.address}", "--authority", site.authority,
+                        "--out", folder], check=True, capture_output=True)
+    yield renew
+    shutil.rmtree(folder)
+    old.rename(folder)
+
+
+@pytest.mark.parametrize("port", [MANAGEMENT, PORT])
+def test_a_renewed_certificate_is_shown_without_a_restart(site, renewed, port):
+    before = shown(site, port)
+    daemon, fronts = site.daemon("B").pid, site.daemon("B").fronts()
+    client = site.wsman("B")
+    assert client.status is not None and client.enumerate("Msvm_ReplicationService")
+    renewed()
+    until(lambda: shown(site, port) != before, 30, "the new certificate is shown")
+    assert client.enumerate("Msvm_ReplicationService")  # over the connection that was open
+    assert (site.daemon("B").pid, site.daemon("B").fronts()) == (daemon, fronts)
+
+
+def test_one_that_cannot_be_used_changes_nothing(site):
+    before = [shown(site, port) for port in (MANAGEMENT, PORT)]
+    file = site.b.path("/etc/understudy") / "tls" / "host.crt"
+    good = file.read_text()
+    try:
+        file.write_text("no certificate\n")
+        until(lambda: len(site.daemon("B").lines(message="changed certificates cannot be used; the ones before stay")) >= 2, 30,
+              "both listeners say so")
+        assert [shown(site, port) for port in (MANAGEMENT, PORT)] == before
+    finally:
+        file.write_text(good)
