@@ -66,8 +66,9 @@ Status become(uid_t user, gid_t group) {
 Status keep_small() {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0 || pthread_attr_setstacksize(&attributes, kStack) != 0 ||
-      pthread_setattr_default_np(&attributes) != 0 || mallopt(M_ARENA_MAX, kArenas) != 1)
+      pthread_setattr_default_np(&attributes) != 0)
     return fail(ErrorCode::failed, "cannot keep threads small");
+  mallopt(M_ARENA_MAX, kArenas);  // other allocators, as a sanitizer's, have no arenas
   pthread_attr_destroy(&attributes);
   return {};
 }
