@@ -44,7 +44,7 @@ if [ -f "$holds/$uuid" ]; then
   [ "$2" = prepare ] || exit 0
   reason=
   read -r reason 2>/dev/null <"$holds/$uuid"
-  hint="Use a failover to start it here, or remove its replication: understudy status '$1'"
+  hint="Use a failover to start it here, or remove its replication: understudy show '$1'"
   echo "Understudy holds this VM: ${reason:-it must not run on this host}. $hint" >&2
   exit 1
 fi

@@ -50,7 +50,7 @@ long bio_control(BIO* bio, int command, long, void*) {
 BIO_METHOD* socket_method() {
   static BIO_METHOD* const method = [] {
     BIO_METHOD* m =
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "understudy socket");
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "understudy-socket");
     US_ASSERT(m);
     BIO_meth_set_write(m, bio_write);
     BIO_meth_set_read(m, bio_read);

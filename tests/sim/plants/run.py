@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent.parent
 PLACE = ROOT / "build" / "plants"
 COPIED = ("CMakeLists.txt", "CMakePresets.json", "cmake", "src", "tests/CMakeLists.txt", "tests/sim", "tests/conformance", "tests/bench",
-          "tests/command", "tests/fuzz/CMakeLists.txt", "tests/fuzz/replay_main.cc")
+          "tests/command", "tests/hostile", "packaging", "tests/fuzz/CMakeLists.txt", "tests/fuzz/replay_main.cc")
 
 
 def plants():
