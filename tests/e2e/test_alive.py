@@ -48,6 +48,11 @@ def test_the_method_is_not_refused_and_its_job_says_so(site, vm):
     assert job["Description"] == f"Failover of {VM} while the primary is alive and may still run this VM"
     logged = site.daemon("B").lines(area="failover")[-1]
     assert logged["primary"] == "host-a" and logged["vm"] == VM and logged["heard"].endswith("ago")
+    trail = site.b.path("/var/lib/understudy").joinpath("audit.log").read_text().splitlines()
+    line = next(l for l in map(json.loads, reversed(trail)) if l["method"] == "InitiateFailover")
+    assert re.search(r"^the primary was heard .* ago and may still run the VM$", line["remark"]), line
+    assert (line["caller"], line["login"], line["role"], line["return"]) == ("admin", "basic", "administrator", 4096)
+    assert line["from"].startswith(f"{site.b.address}:") and any(vm.upper() in o for o in line["objects"]), line
     site.done("B", client.service("RevertFailover", ComputerSystem=vm_ref(vm)))
     if site.status("A", vm)["Phase"] == "halted":  # it has heard of the failover meanwhile
         site.cli("A", "resume", VM)
