@@ -74,7 +74,6 @@ void Checker::run() {
       if (stopping_) return;
       asked.swap(asked_);
     }
-    parts_.renew();
     const std::vector<core::State> states = parts_.core.states();
     for (const core::State& state : states) {
       if (core::mode_of(state) == ReplicationMode::none) {

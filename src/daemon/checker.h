@@ -33,7 +33,6 @@ class Checker {
     std::string name;                       // of this host
     std::vector<std::string> certificates;  // files: of this host and of its authority
     std::function<bool()> listening;
-    std::function<void()> renew;  // takes renewed certificates into use; called every few seconds
     // Hears every few seconds how each replicated VM is, and once of one that is none any more; called on the
     // checker's thread.
     std::function<void(const core::State&, const core::Health&)> observe;

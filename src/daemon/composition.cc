@@ -13,6 +13,7 @@
 #include "daemon/audit_trail.h"
 #include "daemon/checker.h"
 #include "daemon/front_host.h"
+#include "daemon/link_host.h"
 #include "daemon/local_host.h"
 #include "daemon/notifier.h"
 #include "daemon/place_check.h"
@@ -21,7 +22,6 @@
 #include "hypervisor/libvirt_hypervisor.h"
 #include "ipc/tree_text.h"
 #include "link/connector.h"
-#include "link/server.h"
 #include "providers/providers.h"
 #include "source/backup_source.h"
 #include "statedb/sqlite_state_db.h"
@@ -41,25 +41,21 @@ Status make_folder(const std::string& path, mode_t mode) {
 // The replication listener: runs while the service settings say so.
 class Listener {
  public:
-  Listener(const Config& config, transfer::PeerService& service, const Clock& clock,
-           link::LinkIdentity identity)
-      : address_(config.replication.address),
-        service_(service),
-        clock_(clock),
-        identity_(std::move(identity)) {}
+  Listener(std::string address, LinkHost::Parts parts)
+      : address_(std::move(address)), parts_(std::move(parts)) {}
 
   Status apply(const ServiceSettings& settings) {
     const std::lock_guard lock(mutex_);
     const auto port = static_cast<uint16_t>(settings.https_port);
-    if (server_ && settings.recovery_server_enabled && server_->port() == port) return {};
+    if (host_ && settings.recovery_server_enabled && host_->port() == port) return {};
     if (!settings.recovery_server_enabled) {
-      server_.reset();
+      host_.reset();
       wanted_ = false;
       return {};
     }
-    auto started = link::LinkServer::start({address_, port, identity_}, service_, clock_);
+    auto started = LinkHost::start(parts_, address_, port);
     if (!started) return fail(started.error().context("replication listener"));
-    server_ = std::move(*started);
+    host_ = std::move(*started);
     wanted_ = true;
     log_info("link", "listening for replication", {{"address", address_}, {"port", port}});
     return {};
@@ -70,24 +66,18 @@ class Listener {
   }
   bool healthy() {
     const std::lock_guard lock(mutex_);
-    return !wanted_ || server_ != nullptr;
-  }
-  void renew() {
-    const std::lock_guard lock(mutex_);
-    if (server_) server_->renew();
+    return !wanted_ || host_ != nullptr;
   }
   void stop() {
     const std::lock_guard lock(mutex_);
-    server_.reset();
+    host_.reset();
   }
 
  private:
   const std::string address_;
-  transfer::PeerService& service_;
-  const Clock& clock_;
-  const link::LinkIdentity identity_;
+  const LinkHost::Parts parts_;
   std::mutex mutex_;
-  std::unique_ptr<link::LinkServer> server_;
+  std::unique_ptr<LinkHost> host_;
   bool wanted_ = false;
 };
 
@@ -206,7 +196,6 @@ class Daemon final : public Composition {
         config_.host_name,
         {config_.replication.certificate, config_.replication.authority},
         [this] { return listener_->healthy(); },
-        [this] { listener_->renew(); },
         [this](const core::State& state, const core::Health& health) { notifier_->observe(state, health); }});
   }
 
@@ -214,7 +203,10 @@ class Daemon final : public Composition {
     replication_ =
         std::make_unique<ReplicationService>(*core_, *registry_, config_.host_name,
                                              [this](const std::string& storage) { return look_at(storage); });
-    listener_ = std::make_unique<Listener>(config_, *replication_, clock_, link_identity());
+    listener_ = std::make_unique<Listener>(
+        config_.replication.address,
+        LinkHost::Parts{*replication_, clock_, link_identity(), config_.run_directory + "/empty",
+                        config_.log_json, config_.log_level == "debug"});
     if (!registry_->settings().recovery_server_enabled) return;
     listener_->want();
     // A listener that cannot run is shown (OperationalStatus 6); the rest of the host goes on.

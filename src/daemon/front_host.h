@@ -25,13 +25,10 @@ class FrontHost {
   static Result<std::unique_ptr<FrontHost>> local(const Parts& parts, const std::string& socket);
 
  private:
-  FrontHost(const Parts& parts, ipc::Clients clients);
+  FrontHost(const Parts& parts, ipc::Clients clients, std::optional<ipc::ServerTls> tls);
   Status start(const std::string& root, net::Fd listener);
 
-  std::optional<Bytes> renewed();
-
-  ipc::FrontSetup setup_;
-  std::optional<ipc::ServerTls> refused_;  // so that it is told once
+  ipc::WatchedSetup setup_;
   ipc::SessionServer server_;
   std::unique_ptr<ipc::HelperProcess> process_;  // ends first: it brings sessions
 };

@@ -19,6 +19,8 @@ namespace understudy::ipc {
 namespace {
 
 constexpr Duration kReady = Duration::seconds(10);
+constexpr Duration kLeft = Duration::seconds(5);  // the processes of a daemon that was killed end at once
+constexpr Duration kAgain = Duration::millis(50);
 constexpr Duration kEnd = Duration::seconds(3);
 constexpr Duration kSteady = Duration::seconds(60);  // who lived so long is started again at once
 
@@ -49,6 +51,15 @@ std::string how_it_ended(const std::optional<int>& status) {
 }
 
 }  // namespace
+
+Result<net::Fd> listen_patiently(const std::function<Result<net::Fd>()>& listen) {
+  const Monotonic until = net::deadline_in(kLeft);
+  while (true) {
+    auto listener = listen();
+    if (listener || net::deadline_in({}) > until) return listener;
+    CancelToken::wait({}, kAgain);
+  }
+}
 
 Result<std::unique_ptr<HelperProcess>> HelperProcess::start(Options options) {
   std::unique_ptr<HelperProcess> helper(new HelperProcess(std::move(options)));

@@ -14,6 +14,10 @@ namespace understudy::ipc {
 
 inline constexpr Duration kLookAgain = Duration::seconds(5);
 
+// A listener for one. Tries again for a while: what had the address may be the process of a daemon that was
+// killed.
+Result<net::Fd> listen_patiently(const std::function<Result<net::Fd>()>& listen);
+
 class HelperProcess {
  public:
   struct Options {

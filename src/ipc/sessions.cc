@@ -89,23 +89,8 @@ Result<std::unique_ptr<session::Session>> RemoteSessions::open() {
   return std::make_unique<RemoteSession>(std::move(ends.ours), never_, parse_);
 }
 
-SessionServer::~SessionServer() {
-  stop_.cancel();
-}
-
-void SessionServer::take(net::Fd lane) {
-  std::erase_if(guests_, [](const Guest& guest) { return guest.gone.load(); });
-  if (guests_.size() >= most_) return log_warning("front", "too many sessions at once", {{"most", most_}});
-  Guest& guest = guests_.emplace_back();
-  auto shared = std::make_shared<net::Fd>(std::move(lane));  // std::function wants it copyable
-  guest.thread = Thread("session", [this, shared, &guest] {
-    serve(std::move(*shared));
-    guest.gone = true;
-  });
-}
-
-void SessionServer::serve(net::Fd socket) {
-  Lane lane(std::move(socket), stop_);
+void SessionServer::serve(net::Fd socket, const CancelToken& stop) {
+  Lane lane(std::move(socket), stop);
   const auto session = sessions_.open();
   Status going = session ? Status() : fail(session.error());
   while (going) {

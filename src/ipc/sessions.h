@@ -2,14 +2,12 @@
 // where the object manager is. A lane for each session (lane.h).
 #pragma once
 
-#include <atomic>
-#include <list>
 #include <mutex>
 
 #include "base/cancel.h"
-#include "base/thread.h"
 #include "cim/xml_tree.h"
 #include "ipc/control.h"
+#include "ipc/conversations.h"
 #include "ipc/lane.h"
 #include "session/session.h"
 
@@ -40,24 +38,19 @@ class SessionServer {
  public:
   // `sessions` outlives the server.
   SessionServer(session::Sessions& sessions, Clients clients, size_t most)
-      : sessions_(sessions), clients_(clients), most_(most) {}
-  ~SessionServer();
-  // Refused, by closing it, when there are too many. One thread.
-  void take(net::Fd lane);
+      : sessions_(sessions),
+        clients_(clients),
+        conversations_("session", most,
+                       [this](net::Fd lane, const CancelToken& stop) { serve(std::move(lane), stop); }) {}
+  void take(net::Fd lane) { conversations_.take(std::move(lane)); }
 
  private:
-  struct Guest {
-    std::atomic<bool> gone{false};
-    Thread thread;  // joined first
-  };
-  void serve(net::Fd lane);
+  void serve(net::Fd lane, const CancelToken& stop);
   Status answer(Lane& lane, session::Session& session, const Message& message);
 
   session::Sessions& sessions_;
   const Clients clients_;
-  const size_t most_;
-  CancelToken stop_;
-  std::list<Guest> guests_;
+  Conversations conversations_;  // ends first
 };
 
 }  // namespace understudy::ipc

@@ -5,11 +5,17 @@
 
 #include <filesystem>
 
+#include "base/base64.h"
+#include "base/thread.h"
 #include "link/connector.h"
+#include "link/relay.h"
 #include "link/server.h"
+#include "link/socket_wire.h"
 #include "net/certificate.h"
 #include "transfer/client.h"
+#include "transfer/compression.h"
 #include "transfer/control.h"
+#include "transfer/session.h"
 #include "transfer/wires_test.h"
 
 namespace understudy::link {
@@ -56,10 +62,45 @@ const House& house() {
   return the_house;
 }
 
-std::unique_ptr<LinkServer> listen(FakeService& service, uint16_t port = 0) {
-  auto server = LinkServer::start({"127.0.0.1", port, house().identity("replica")}, service, kClock);
-  EXPECT_TRUE(server) << server.error().text();
-  return server ? std::move(*server) : nullptr;
+// The listener as the product has it, in one process: what stands between TLS and the service is a relay and
+// a socket pair.
+class Listening {
+ public:
+  Listening(const LinkIdentity& identity, FakeService& service, uint16_t port)
+      : identity_(identity),
+        service_(service),
+        listener_(*net::listen_tcp("127.0.0.1", port)),
+        port_(*net::bound_port(listener_)),
+        server_(
+            *net::TlsContext::server(tls_options(identity)), std::move(listener_),
+            [this](TlsWire& network, const transfer::PeerIdentity& peer) { return converse(network, peer); },
+            kClock) {}
+  uint16_t port() const { return port_; }
+  void stop() { server_.stop(); }
+
+ private:
+  Status converse(TlsWire& network, const transfer::PeerIdentity& peer) {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    SocketWire ours{net::Fd(ends[0]), CancelToken()};
+    auto theirs = std::make_unique<DaemonWire>(net::Fd(ends[1]), CancelToken());
+    const Thread daemon("daemon", [this, &theirs] {
+      const auto announced = read_announced(theirs->plain());
+      if (announced) (void)transfer::serve(*theirs, *announced, make_hello(identity_, kClock), service_);
+      theirs.reset();
+    });
+    US_CHECK(announce(ours, peer));
+    return relay(network, ours);
+  }
+  const LinkIdentity identity_;
+  FakeService& service_;
+  net::Fd listener_;
+  const uint16_t port_;
+  LinkServer server_;
+};
+
+std::unique_ptr<Listening> listen(FakeService& service, uint16_t port = 0) {
+  return std::make_unique<Listening>(house().identity("replica"), service, port);
 }
 Result<std::unique_ptr<transfer::Peer>> connect(uint16_t port, const std::string& who = "primary",
                                                 const std::string& host = "127.0.0.1") {
@@ -136,9 +177,8 @@ TEST(Link, RefusesWhoShowsNoCertificate) {
 
 TEST(Link, TheReplicaMustCarryTheNameThatWasMeant) {
   FakeService service({});
-  auto server = LinkServer::start({"127.0.0.1", 0, house().identity("primary")}, service, kClock);
-  ASSERT_TRUE(server);
-  const auto peer = connect((*server)->port());
+  const Listening server(house().identity("primary"), service, 0);
+  const auto peer = connect(server.port());
   ASSERT_FALSE(peer);
   EXPECT_EQ(peer.error().code(), ErrorCode::unauthenticated);
   EXPECT_NE(peer.error().message().find("127.0.0.1 port"), std::string::npos) << peer.error().text();
@@ -357,12 +397,57 @@ TEST(Link, ListensAgainWhereItListenedBefore) {
   server = listen(service, port);
   ASSERT_TRUE(server);
   EXPECT_TRUE(connect(port));
-  const auto second = LinkServer::start({"127.0.0.1", port, house().identity("replica")}, service, kClock);
-  ASSERT_FALSE(second);
   server.reset();
   const auto nobody = connect(port);
   ASSERT_FALSE(nobody);
   EXPECT_EQ(nobody.error().code(), ErrorCode::not_available);
+}
+
+TEST(Relay, DataComesOutAsItIsAndBoundToItsPlace) {
+  const Bytes raw(65536, std::byte{'a'});
+  Bytes packed(raw.size());
+  packed.resize(transfer::Compressor().compress(raw, packed));
+  transfer::ExtentHead head{0, transfer::Codec::zstd, 4096, raw.size(), {}};
+  head.check = transfer::extent_check(head, raw, 7);
+  Bytes whole(transfer::kHeaderSize + transfer::kExtentHeadSize);
+  transfer::encode_extent(transfer::FrameType::extent_data, head, static_cast<uint32_t>(packed.size()),
+                          whole);
+  transfer::Frame frame{transfer::FrameType::extent_data,
+                        Bytes(whole.begin() + transfer::kHeaderSize, whole.end())};
+  frame.payload.insert(frame.payload.end(), packed.begin(), packed.end());
+
+  const auto anew = made_anew(frame);
+  ASSERT_TRUE(anew) << anew.error().text();
+  const auto read = transfer::decode_extent(anew->type, anew->payload);
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(read->codec, transfer::Codec::none);
+  const ByteView bytes = ByteView(anew->payload).subspan(transfer::kExtentHeadSize);
+  EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), raw.begin(), raw.end()));
+  EXPECT_EQ(read->check, transfer::extent_check(*read, bytes, 7));
+
+  frame.payload.back() ^= std::byte{1};
+  frame.payload.resize(frame.payload.size() - 1);
+  EXPECT_FALSE(made_anew(frame));
+}
+
+TEST(Relay, WhatIsNoJsonOfOursIsRefusedAndTheRestIsWrittenAnew) {
+  const auto anew = [](transfer::FrameType type, std::string_view text) {
+    const ByteView view = as_bytes(text);
+    return made_anew({type, Bytes(view.begin(), view.end())});
+  };
+  const auto request =
+      anew(transfer::FrameType::request, R"( { "params" : {"b":1, "a":[]}, "method":"query","id":3 } )");
+  ASSERT_TRUE(request) << request.error().text();
+  EXPECT_EQ(as_text(request->payload), R"({"id":3,"method":"query","params":{"a":[],"b":1}})");
+  for (const char* bad : {"", "{", "[]", R"({"id":1,"id":2,"method":"x","params":{}})", R"({"id":1})",
+                          "{\"id\":1,\"method\":\"\xff\",\"params\":{}}"})
+    EXPECT_FALSE(anew(transfer::FrameType::request, bad)) << bad;
+  const std::string nvram = to_base64(transfer::pack(Bytes(1000, std::byte{5})));
+  const std::string head = R"({"id":1,"method":"finish","params":{"nvram":")";
+  const auto finish = anew(transfer::FrameType::request, head + nvram + "\"}}");
+  ASSERT_TRUE(finish) << finish.error().text();
+  EXPECT_EQ(as_text(finish->payload), head + nvram + "\"}}");
+  EXPECT_FALSE(anew(transfer::FrameType::request, head + to_base64(Bytes(40, std::byte{5})) + "\"}}"));
 }
 
 TEST(Link, ConnectingIsCancelled) {

@@ -1,29 +1,13 @@
 #include "link/server.h"
 
 #include "base/log.h"
-#include "transfer/session.h"
 
 namespace understudy::link {
 
-Result<std::unique_ptr<LinkServer>> LinkServer::start(const Options& options, transfer::PeerService& service,
-                                                      const Clock& clock) {
-  const net::TlsOptions tls = tls_options(options.identity);
-  US_TRY(net::TlsTexts texts, net::read_tls_texts(tls));
-  US_TRY(net::TlsContext context, net::TlsContext::server(tls, texts));
-  US_TRY(net::Fd listener, net::listen_tcp(options.address, options.port));
-  US_TRY(const uint16_t port, net::bound_port(listener));
-  return std::unique_ptr<LinkServer>(new LinkServer(std::move(context), std::move(texts), std::move(listener),
-                                                    port, options.identity, service, clock));
-}
-
-LinkServer::LinkServer(net::TlsContext context, net::TlsTexts texts, net::Fd listener, uint16_t port,
-                       LinkIdentity identity, transfer::PeerService& service, const Clock& clock)
+LinkServer::LinkServer(net::TlsContext context, net::Fd listener, Converse converse, const Clock& clock)
     : context_(std::move(context)),
-      texts_(std::move(texts)),
       listener_(std::move(listener)),
-      port_(port),
-      identity_(std::move(identity)),
-      service_(service),
+      converse_(std::move(converse)),
       clock_(clock),
       acceptor_("link-accept", [this] { accept_loop(); }) {}
 
@@ -39,22 +23,6 @@ void LinkServer::stop() {
     const std::lock_guard lock(mutex_);
     last.swap(conversations_);
   }
-}
-
-bool LinkServer::renew() {
-  const net::TlsOptions tls = tls_options(identity_);
-  auto texts = net::read_tls_texts(tls);
-  if (!texts || *texts == texts_) return false;
-  auto context = net::TlsContext::server(tls, *texts);
-  texts_ = std::move(*texts);  // what cannot be used is told once
-  if (!context) {
-    log_error("link", "changed certificates cannot be used; the ones before stay",
-              {{"error", context.error().text()}});
-    return false;
-  }
-  context_.set(std::move(*context));
-  log_info("link", "certificates were renewed", {{"certificate", identity_.certificate_file}});
-  return true;
 }
 
 void LinkServer::accept_loop() {
@@ -105,7 +73,7 @@ Status LinkServer::handshake_and_serve(net::Connection connection) {
   US_TRY(auto stream, handshake(std::move(connection)));
   US_TRY(const transfer::PeerIdentity peer, identity_of(*stream));
   TlsWire wire(std::move(stream), fd);
-  return transfer::serve(wire, peer, make_hello(identity_, clock_), service_);
+  return converse_(wire, peer);
 }
 
 Result<std::unique_ptr<net::TlsStream>> LinkServer::handshake(net::Connection connection) {

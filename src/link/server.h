@@ -1,7 +1,8 @@
-// The replication listener of a replica host: one thread accepts, one serves each connection. Ends with
-// stop() or its destructor; to listen elsewhere, start another.
+// The replication listener of a replica host, up to who the peer is: one thread accepts, one serves each
+// connection. Ends with stop() or its destructor.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <mutex>
 
@@ -14,22 +15,16 @@ namespace understudy::link {
 // Half of the connections may be in a handshake: strangers alone cannot fill the house.
 inline constexpr size_t kMostHandshakes = limits::kMostLinkConnections / 2;
 
+// Serves one conversation with a peer that has proven who it is; on its thread.
+using Converse = std::function<Status(TlsWire& wire, const transfer::PeerIdentity& peer)>;
+
 class LinkServer {
  public:
-  struct Options {
-    std::string address;  // empty: all
-    uint16_t port = 0;    // 0: the system chooses, see port()
-    LinkIdentity identity;
-  };
-  // Listens when it returns. `service` and `clock` outlive the server.
-  static Result<std::unique_ptr<LinkServer>> start(const Options& options, transfer::PeerService& service,
-                                                   const Clock& clock);
+  // Accepts from now on. `clock` outlives the server.
+  LinkServer(net::TlsContext context, net::Fd listener, Converse converse, const Clock& clock);
   ~LinkServer();
-  uint16_t port() const { return port_; }
-  // Looks at the certificate files: what is new there, and works, is used for the next handshakes. True: it
-  // is. One thread.
-  bool renew();
-  // Closes the listener and every connection; waits for their threads, so for calls of the service that run.
+  net::TlsInUse& tls() { return context_; }
+  // Closes the listener and every connection; waits for their threads.
   void stop();
 
  private:
@@ -37,8 +32,6 @@ class LinkServer {
     bool ended = false;
     Thread thread;  // joined first
   };
-  LinkServer(net::TlsContext context, net::TlsTexts texts, net::Fd listener, uint16_t port,
-             LinkIdentity identity, transfer::PeerService& service, const Clock& clock);
   void accept_loop();
   void take(net::Connection connection);
   void converse(net::Connection connection);
@@ -48,11 +41,8 @@ class LinkServer {
   void forget_ended();
 
   net::TlsInUse context_;
-  net::TlsTexts texts_;  // what it was made of
   const net::Fd listener_;
-  const uint16_t port_;
-  const LinkIdentity identity_;
-  transfer::PeerService& service_;
+  const Converse converse_;
   const Clock& clock_;
   CancelToken stop_;
   LogRate rate_;

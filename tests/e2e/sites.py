@@ -106,15 +106,16 @@ class Daemon:
     def pid(self):
         return self.process.inner_pid
 
-    def fronts(self):
-        """Its understudy-front processes."""
-        found = []
+    def helpers(self, name="understudy-"):
+        """Its processes that face the network: {pid: name}, both fronts and the link, or those of that name."""
+        found = {}
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             for child in (task / "children").read_text().split():
                 with contextlib.suppress(OSError):
-                    if Path(f"/proc/{child}/comm").read_text().startswith("understudy-fro"):
-                        found.append(int(child))
-        return sorted(found)
+                    program = Path(Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0].decode()).name
+                    if program.startswith(name):
+                        found[int(child)] = program
+        return found
 
     def running(self):
         return self.process is not None and self.process.poll() is None

@@ -147,14 +147,14 @@ def replication_goes_on(site):
 
 
 class memory_is_bounded:
-    """Of the daemon and of its fronts, on host B: what an attack costs, at its worst."""
+    """Of the daemon and of its processes, on host B: what an attack costs, at its worst."""
 
     def __init__(self, site):
         self.daemon = site.daemon("B")
 
     def most(self):
         found = {}
-        for pid in (self.daemon.pid, *self.daemon.fronts()):
+        for pid in (self.daemon.pid, *self.daemon.helpers()):
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
             found[pid] = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
         return found

@@ -1,14 +1,15 @@
-"""What is left to somebody who took over understudy-front: nothing of the host, of a store or of libvirt, no way out, and no
-name but those that were proven to it. The programs are the product's, but the front obeys whoever connects (tests/hostile)."""
+"""What is left to somebody who took over understudy-front or understudy-link: nothing of the host, of a store or of libvirt, no
+way out, and no name but those that were proven to it. The programs are the product's, but these two obey whoever connects
+(tests/hostile)."""
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from sites import BIN, IDLE, PASSWORD, until
+from sites import BIN, IDLE, PASSWORD, PORT, until
 
-PORT = 5986
+FRONT, LINK = 5986, PORT
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,8 @@ def programs(site):
     folder.mkdir()
     for name in ("understudyd", "understudy-guard"):
         shutil.copy2(BIN / name, folder)
-    shutil.copy2(BIN / "hostile" / "understudy-front", folder)
+    for name in ("understudy-front", "understudy-link"):
+        shutil.copy2(BIN / "hostile" / "understudy-front", folder / name)
     yield Path("/var/lib/understudy/hostile")
 
 
@@ -31,20 +33,20 @@ def replica(site):
 
 
 class Attacker:
-    """Gives orders to the front of host B, from host A."""
+    """Gives orders to the front of host B, or to its link, from host A."""
 
     def __init__(self, site):
         self.site = site
 
-    def orders(self, *lines):
+    def orders(self, *lines, port=FRONT):
         text = "".join(line + "\n" for line in lines)
-        said = self.site.a.run(["busybox", "nc", "-w", "30", self.site.b.address, str(PORT)], input=text).stdout
+        said = self.site.a.run(["busybox", "nc", "-w", "30", self.site.b.address, str(port)], input=text).stdout
         answers = said.splitlines()
         assert len(answers) == len(lines), said
         return answers
 
-    def order(self, line):
-        return self.orders(line)[0]
+    def order(self, line, port=FRONT):
+        return self.orders(line, port=port)[0]
 
 
 @pytest.fixture(scope="module")
@@ -58,25 +60,28 @@ def attacker(site, programs, replica):
     daemon.restart()
 
 
-def test_no_file_can_be_read_or_written(site, attacker, replica):
+@pytest.mark.parametrize("port", [FRONT, LINK])
+def test_no_file_can_be_read_or_written(site, attacker, replica, port):
     store = site.replica(replica)
     places = ["/etc/passwd", "/etc/shadow", "/etc/understudy/users", "/etc/understudy/tls/host.key", "/proc/self/status",
               "/var/lib/understudy/state.db", f"{store}/manifest", "/", "."]
     for place in places:
-        assert attacker.orders(f"read {place}", f"write {place}") == ["no EPERM", "no EPERM"], place
+        assert attacker.orders(f"read {place}", f"write {place}", port=port) == ["no EPERM", "no EPERM"], place
 
 
-def test_nothing_can_be_reached(site, attacker):
+@pytest.mark.parametrize("port", [FRONT, LINK])
+def test_nothing_can_be_reached(site, attacker, port):
     for where in (f"connect {site.a.address} 22", "connect 127.0.0.1 16509", f"connect {site.b.address} 8443",
                   "unix /run/libvirt/libvirt-sock", "unix /run/understudy/wsman.sock", "listen"):
-        assert attacker.order(where).startswith("no"), where
+        assert attacker.order(where, port).startswith("no"), where
 
 
-def test_no_program_no_process_no_right(site, attacker):
+@pytest.mark.parametrize("port", [FRONT, LINK])
+def test_no_program_no_process_no_right(site, attacker, port):
     status = Path(f"/proc/{site.daemon('B').pid}/status").read_text()
     daemon = re.search(r"^NSpid:.*\s(\d+)$", status, re.MULTILINE)[1]  # as the host numbers it
     for order in ("run /bin/sh", f"signal {daemon}", "signal 1", f"trace {daemon}", "root", "namespace", "mount"):
-        assert attacker.order(order).startswith("no"), order
+        assert attacker.order(order, port).startswith("no"), order
 
 
 def test_no_name_is_claimed_without_its_proof(site, attacker):
@@ -97,13 +102,21 @@ def test_nonsense_costs_the_lane_or_the_process_and_the_daemon_goes_on(site, att
         assert attacker.order(f"lane {hexadecimal}") == "no answer", hexadecimal
     daemon = site.daemon("B")
     for notice in (1, 2, 9):  # what a front must not say: it is ended, and another started
-        before = daemon.fronts()
+        before = daemon.helpers("understudy-front")
         attacker.order(f"notice {notice}")
-        until(lambda: len(daemon.fronts()) == 2 and daemon.fronts() != before, 30, "another front runs")
+        until(lambda: len(daemon.helpers("understudy-front")) == 2 and daemon.helpers("understudy-front") != before, 30,
+              "another front runs")
         until(lambda: answers(attacker), 30, "it serves")
-    # Replication went on, and goes on.
-    newest = site.points(replica)[-1]["sequence"]
-    until(lambda: site.points(replica)[-1]["sequence"] > newest, 120, "a new point")
+
+
+def test_a_link_speaks_for_hosts_and_for_nobody_else(site, attacker):
+    """TLS ends in it, so it can claim a host that is admitted; nobody else gets further, and no caller of the management."""
+    assert attacker.order("peer host-a", LINK) == "yes"
+    assert "does not authorize 'host-z'" in attacker.order("peer host-z", LINK)
+    assert attacker.order(f"peer host-a {'x' * 64}", LINK).startswith("no")
+    assert attacker.order("claim unix 0", LINK).startswith("no")
+    assert attacker.order(f"claim password admin {PASSWORD}", LINK).startswith("no")
+    assert site.daemon("B").running()
 
 
 def answers(attacker):

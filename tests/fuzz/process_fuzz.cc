@@ -27,7 +27,7 @@ US_FUZZER(process, input) {
     case 2:
       return one_form<authz::Evidence>(input);
     case 3:
-      return one_form<ipc::FrontSetup>(input);
+      return one_form<ipc::Setup>(input);
     case 4:
       return one_form<Error>(input);
     default:

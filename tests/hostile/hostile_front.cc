@@ -1,5 +1,5 @@
-// In the place of understudy-front: confined as it is, but whoever connects to its listener says what it
-// does. A line is an order, a line comes back: "yes ...", or "no" with the reason.
+// In the place of understudy-front or understudy-link: confined as they are, but whoever connects to its
+// listener says what it does. A line is an order, a line comes back: "yes ...", or "no" with the reason.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -18,6 +18,8 @@
 #include "ipc/confine.h"
 #include "ipc/sessions.h"
 #include "ipc/setup.h"
+#include "link/relay.h"
+#include "link/socket_wire.h"
 
 namespace understudy {
 namespace {
@@ -79,6 +81,7 @@ class Obeyed {
     if (verb == "ask") return ask(words);
     if (verb == "lane") return speak_raw(words);
     if (verb == "notice") return notice(words);
+    if (verb == "peer") return peer(words);
     return try_to(verb, words);
   }
 
@@ -126,6 +129,25 @@ class Obeyed {
     std::byte answer[64];
     const auto n = stream.read(answer, kLong);
     return n && *n > 0 ? "yes " + std::to_string(*n) : "no answer";
+  }
+  // peer NAME [BYTES]: a conversation of the replication listener, in that name; what the daemon says first
+  std::string peer(std::istringstream& words) {
+    transfer::PeerIdentity identity;
+    std::string nonsense;
+    words >> identity.common_name >> nonsense;
+    identity.names = {identity.common_name};
+    auto ends = ipc::make_lane();
+    if (!control_.send(ipc::Notice::lane, {}, {ends->theirs.get()})) return "no control";
+    ends->theirs = net::Fd();
+    link::SocketWire wire(std::move(ends->ours), CancelToken());
+    if (!link::announce(wire, identity)) return "no announcement";
+    auto frame = transfer::read_frame(wire, kLong);
+    if (!frame) return "no " + frame.error().message();
+    if (frame->type != transfer::FrameType::ping) return "no " + std::string(as_text(frame->payload));
+    if (nonsense.empty()) return "yes";
+    if (!wire.write(as_bytes(nonsense), kLong) || !wire.shutdown()) return "no write";
+    frame = transfer::read_frame(wire, kLong);
+    return frame ? "no " + std::string(as_text(frame->payload)) : "no answer";
   }
   // notice NUMBER: any notice, without a descriptor
   std::string notice(std::istringstream& words) {

@@ -1,0 +1,82 @@
+#include "ipc/setup.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/pack.h"
+#include "ipc/control.h"
+
+namespace understudy::ipc {
+namespace {
+
+constexpr Duration kFirst = Duration::seconds(10);
+constexpr Duration kForever = Duration::seconds(86400);
+
+// The daemon has tried them.
+void take_renewed(const ControlMessage& message, net::TlsInUse* tls) {
+  const auto setup = unpack<Setup>(message.payload);
+  if (message.notice != Notice::setup || !setup || !setup->tls || tls == nullptr) return;
+  if (auto context = setup->tls->context()) tls->set(std::move(*context));
+}
+
+}  // namespace
+
+net::TlsOptions ServerTls::options() const {
+  net::TlsOptions o;
+  o.certificate_file = certificate_file;
+  o.key_file = key_file;
+  o.authority_file = authority_file;
+  o.peer = mutual ? net::PeerCheck::required : net::PeerCheck::optional;
+  o.tls13_only = mutual;
+  o.alpn = alpn;
+  return o;
+}
+
+Status ServerTls::read() {
+  US_TRY(static_cast<net::TlsTexts&>(*this), net::read_tls_texts(options()));
+  return {};
+}
+
+Result<Given> take_setup(Control& control, const char* product_version) {
+  US_TRY(ControlMessage message, control.receive(kFirst, {}));
+  auto setup = unpack<Setup>(message.payload);
+  if (message.notice != Notice::setup || !setup || message.descriptors.size() != 1)
+    return fail(ErrorCode::protocol, "the daemon sent no setup");
+  if (setup->product_version != product_version)
+    return fail(ErrorCode::invalid_state,
+                "understudyd is " + setup->product_version + ", this process of it is " + product_version,
+                "install both from one package");
+  set_log(setup->log_debug ? LogLevel::debug : LogLevel::info, setup->log_json);
+  return Given{std::move(*setup), std::move(message.descriptors.front())};
+}
+
+void serve_to_the_end(Control& control, net::TlsInUse* tls) {
+  while (true) {
+    const auto message = control.receive(kForever, {});
+    if (message)
+      take_renewed(*message, tls);
+    else if (message.error().code() != ErrorCode::timeout)
+      _exit(0);  // at once: clients whose answer nobody can give any more
+  }
+}
+
+Bytes WatchedSetup::packed() const {
+  return pack(setup_);
+}
+
+std::optional<Bytes> WatchedSetup::renewed() {
+  if (!setup_.tls) return std::nullopt;
+  ServerTls now = *setup_.tls;
+  if (!now.read() || now == setup_.tls || now == refused_) return std::nullopt;
+  if (const auto context = now.context(); !context) {
+    log_error("tls", "changed certificates cannot be used; the ones before stay",
+              {{"error", context.error().text()}});
+    refused_ = std::move(now);
+    return std::nullopt;
+  }
+  log_info("tls", "certificates were renewed", {{"certificate", now.certificate_file}});
+  setup_.tls = std::move(now);
+  return packed();
+}
+
+}  // namespace understudy::ipc

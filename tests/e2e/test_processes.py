@@ -1,0 +1,65 @@
+"""The processes that face the network, as they run: who they are and what they have left; and that killing one costs its
+connections and nothing else."""
+import os
+import pwd
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from sites import until
+
+VM = "carried"
+
+
+@pytest.fixture(scope="module")
+def vm(site):
+    vm = site.replicated(VM)
+    yield vm
+    site.a.virsh("destroy", VM, check=False)
+
+
+def test_each_has_its_user_and_no_rights(site, vm):
+    helpers = site.daemon("B").helpers()
+    assert sorted(helpers.values()) == ["understudy-front", "understudy-front", "understudy-link"]
+    assert sorted(site.daemon("A").helpers().values()) == ["understudy-front", "understudy-front"]  # it receives nothing
+    for pid, name in helpers.items():
+        status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
+        user = pwd.getpwnam(name)
+        assert status["Uid"].split() == [str(user.pw_uid)] * 4 and status["Gid"].split() == [str(user.pw_gid)] * 4, name
+        assert status["Groups"] == "" and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", (name, status)
+        assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}, name
+        assert os.listdir(f"/proc/{pid}/root") == [], "its file system is an empty folder"
+        for namespace in ("net", "ipc"):
+            assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/{site.daemon('B').pid}/ns/{namespace}")
+        files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        own = {f for f in files if not re.match(r"socket:|anon_inode:|pipe:|/dev/null", f)}
+        assert all(f.endswith(".log") for f in own), own  # the daemon's standard error
+
+
+def killed(site, name):
+    daemon = site.daemon("B")
+    before = daemon.helpers(name)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(daemon.helpers(name)) == len(before) and not before.keys() & daemon.helpers(name).keys(), 30,
+          f"another {name} runs")
+    return daemon
+
+
+def test_a_killed_link_costs_its_connection(site, vm):
+    daemon, pid = site.daemon("B"), site.daemon("B").pid
+    newest = site.points(vm)[-1]["sequence"]
+    killed(site, "understudy-link")
+    assert daemon.lines(message="a process has ended, and is started again", program="understudy-link", how="signal 9")
+    until(lambda: site.points(vm)[-1]["sequence"] > newest, 120, "replication goes on")
+    assert daemon.pid == pid and daemon.running()
+    assert not site.status("A", vm).get("LastError")
+
+
+def test_a_killed_front_costs_its_connections(site, vm):
+    pid = site.daemon("B").pid
+    killed(site, "understudy-front")
+    until(lambda: site.cli("B", "list", check=False).returncode == 0, 30, "the local socket answers")
+    until(lambda: site.status("B", vm), 30, "the network is answered")
+    assert site.daemon("B").pid == pid and site.daemon("B").running()
