@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 
 namespace understudy {
@@ -34,6 +35,14 @@ int millis(Duration left) {
 }
 
 }  // namespace
+
+Result<std::string> beside_this_program(const std::string& name) {
+  std::array<char, PATH_MAX> self;
+  const ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size());
+  if (n < 0) return fail_errno(errno, "looking for this program");
+  const std::string path(self.data(), static_cast<size_t>(n));
+  return path.substr(0, path.rfind('/') + 1) + name;
+}
 
 Result<pid_t> start_program(const Program& program) {
   std::vector<std::string> words = program.words;

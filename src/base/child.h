@@ -40,6 +40,9 @@ enum class Said { output, errors };
 Result<std::optional<int>> run_program(Program program, Said where,
                                        const std::function<void(std::string_view)>& take, Duration most);
 
+// The path of a program that is installed beside the running one.
+Result<std::string> beside_this_program(const std::string& name);
+
 bool ended_well(const std::optional<int>& status);  // by itself, with exit code 0
 
 }  // namespace understudy

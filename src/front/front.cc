@@ -1,6 +1,5 @@
 #include "front/front.h"
 
-#include "base/pack.h"
 #include "http/server.h"
 #include "ipc/sessions.h"
 #include "ipc/setup.h"
@@ -16,6 +15,8 @@ Result<std::unique_ptr<net::TlsInUse>> tls_of(const ipc::Setup& setup) {
   return std::make_unique<net::TlsInUse>(std::move(context));
 }
 
+}  // namespace
+
 Status serve(ipc::Control& control) {
   US_TRY(ipc::Given given, ipc::take_setup(control, UNDERSTUDY_VERSION));
   US_TRY(const std::unique_ptr<net::TlsInUse> tls, tls_of(given.setup));
@@ -29,14 +30,6 @@ Status serve(ipc::Control& control) {
   const http::HttpServer server(
       std::move(listeners), [&service](const http::ConnectionInfo& info) { return service.welcome(info); });
   ipc::serve_to_the_end(control, tls.get());
-}
-
-}  // namespace
-
-Status run(ipc::Control& control) {
-  const Status ended = serve(control);
-  (void)control.send(ipc::Notice::failed, pack(ended.error()));
-  return ended;
 }
 
 }  // namespace understudy::front

@@ -7,8 +7,8 @@
 
 namespace understudy::front {
 
-// Takes the setup and serves; the process, which is confined already, ends when the daemon is gone. It returns
-// only with an error, which has been told to the daemon.
-Status run(ipc::Control& control);
+// Takes the setup and serves, in a process that is confined already and ends when the daemon is gone. It
+// returns only with an error.
+Status serve(ipc::Control& control);
 
 }  // namespace understudy::front

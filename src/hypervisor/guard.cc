@@ -21,14 +21,6 @@ namespace {
 
 constexpr char kProgram[] = "understudy-guard";
 
-Result<std::string> beside_this_program() {
-  std::array<char, PATH_MAX> self;
-  const ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size());
-  if (n < 0) return fail_errno(errno, "looking for this program");
-  const std::string path(self.data(), static_cast<size_t>(n));
-  return path.substr(0, path.rfind('/') + 1) + kProgram;
-}
-
 // With `socket` as its standard input. It forks at once: what we started ends, and the guard is nobody's
 // child, so that nobody has to wait for it.
 Status spawn(const std::string& program, std::vector<std::string> words, int socket) {
@@ -58,7 +50,7 @@ void say(const Descriptor& socket, GuardWord word) {
 Result<Guard> Guard::start(const GuardTask& task) {
   std::string program = task.program;
   if (program.empty()) {
-    US_TRY(program, beside_this_program());
+    US_TRY(program, beside_this_program(kProgram));
   }
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)

@@ -24,14 +24,6 @@ constexpr Duration kAgain = Duration::millis(50);
 constexpr Duration kEnd = Duration::seconds(3);
 constexpr Duration kSteady = Duration::seconds(60);  // who lived so long is started again at once
 
-Result<std::string> beside_this_program(const std::string& name) {
-  std::array<char, PATH_MAX> self;
-  const ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size());
-  if (n < 0) return fail_errno(errno, "looking for this program");
-  const std::string path(self.data(), static_cast<size_t>(n));
-  return path.substr(0, path.rfind('/') + 1) + name;
-}
-
 Status find_user(const std::string& name, Confinement& confinement) {
   std::array<char, 4096> space;
   passwd entry{};

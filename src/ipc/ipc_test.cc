@@ -143,9 +143,9 @@ TEST_F(TwoProcesses, NonsenseEndsTheSessionAndNothingElse) {
   for (const std::string& nonsense :
        {std::string(64, '\xff'), std::string("\x01\x03\0\0\x02\0\0\0\x09\x09", 10),
         std::string("\x01\x02\0\0\0\0\0\0", 8), std::string("\x01\x03\0\0\xff\xff\xff\xff", 8)}) {
-    auto ends = make_lane();
-    server_->take(std::move(ends->theirs));
-    net::PlainStream stream({std::move(ends->ours), "test"}, {});
+    auto lane = Lanes(*front_).open();
+    server_->take(std::move(daemon_->receive(kLong, {})->descriptors.at(0)));
+    net::PlainStream stream({std::move(*lane), "test"}, {});
     EXPECT_TRUE(stream.write_all(as_bytes(nonsense), kLong));
     std::byte byte;
     const auto end = stream.read({&byte, 1}, kLong);

@@ -48,11 +48,15 @@ Result<Message> Lane::receive(size_t most, Duration timeout) {
   return message;
 }
 
-Result<LaneEnds> make_lane() {
+Result<net::Fd> Lanes::open() {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
     return fail_errno(errno, "making a socket pair");
-  return LaneEnds{net::Fd(ends[0]), net::Fd(ends[1])};
+  net::Fd ours(ends[0]);
+  const net::Fd theirs(ends[1]);
+  const std::lock_guard lock(mutex_);
+  US_CHECK(control_.send(Notice::lane, {}, {theirs.get()}));
+  return ours;
 }
 
 }  // namespace understudy::ipc

@@ -2,9 +2,10 @@
 // length, in turns (docs/spec/processes.md). One thread at a time.
 #pragma once
 
-#include <memory>
+#include <mutex>
 
 #include "base/bytes.h"
+#include "ipc/control.h"
 #include "net/stream.h"
 
 namespace understudy::ipc {
@@ -39,10 +40,17 @@ class Lane {
   net::PlainStream stream_;
 };
 
-// Both ends of a new one.
-struct LaneEnds {
-  net::Fd ours, theirs;
+// Begins conversations with the daemon: makes a socket pair, hands one end over, and gives the other. Any
+// thread.
+class Lanes {
+ public:
+  // `control` outlives this, and nobody else sends on it meanwhile.
+  explicit Lanes(Control& control) : control_(control) {}
+  Result<net::Fd> open();
+
+ private:
+  std::mutex mutex_;
+  Control& control_;
 };
-Result<LaneEnds> make_lane();
 
 }  // namespace understudy::ipc

@@ -80,13 +80,9 @@ class RemoteSession final : public session::Session {
 }  // namespace
 
 Result<std::unique_ptr<session::Session>> RemoteSessions::open() {
-  US_TRY(LaneEnds ends, make_lane());
-  {
-    const std::lock_guard lock(mutex_);
-    if (auto sent = control_.send(Notice::lane, {}, {ends.theirs.get()}); !sent)
-      return fail(lost(sent.error()));
-  }
-  return std::make_unique<RemoteSession>(std::move(ends.ours), never_, parse_);
+  auto lane = lanes_.open();
+  if (!lane) return fail(lost(lane.error()));
+  return std::make_unique<RemoteSession>(std::move(*lane), never_, parse_);
 }
 
 void SessionServer::serve(net::Fd socket, const CancelToken& stop) {

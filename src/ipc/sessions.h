@@ -2,8 +2,6 @@
 // where the object manager is. A lane for each session (lane.h).
 #pragma once
 
-#include <mutex>
-
 #include "base/cancel.h"
 #include "cim/xml_tree.h"
 #include "ipc/control.h"
@@ -17,13 +15,12 @@ namespace understudy::ipc {
 class RemoteSessions final : public session::Sessions {
  public:
   // `parse` reads the XML in parameters, which ends here. `control` outlives this.
-  RemoteSessions(Control& control, cim::XmlParser parse) : control_(control), parse_(std::move(parse)) {}
+  RemoteSessions(Control& control, cim::XmlParser parse) : lanes_(control), parse_(std::move(parse)) {}
   Result<std::unique_ptr<session::Session>> open() override;
 
  private:
-  std::mutex mutex_;  // one sends
   const CancelToken never_;
-  Control& control_;
+  Lanes lanes_;
   const cim::XmlParser parse_;
 };
 

@@ -2,8 +2,12 @@
 
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
+
 #include "base/log.h"
 #include "base/pack.h"
+#include "ipc/confine.h"
 #include "ipc/control.h"
 
 namespace understudy::ipc {
@@ -48,6 +52,20 @@ Result<Given> take_setup(Control& control, const char* product_version) {
                 "install both from one package");
   set_log(setup->log_debug ? LogLevel::debug : LogLevel::info, setup->log_json);
   return Given{std::move(*setup), std::move(message.descriptors.front())};
+}
+
+int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control)) {
+  const auto confinement = confinement_of(argc, argv);
+  if (!confinement) {
+    std::fprintf(stderr, "%s is started by understudyd\n", name);
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  Control control{net::Fd(STDIN_FILENO)};
+  Status ended = confine(*confinement);
+  if (ended) ended = serve(control);
+  (void)control.send(Notice::failed, pack(ended.error()));
+  return 1;
 }
 
 void serve_to_the_end(Control& control, net::TlsInUse* tls) {

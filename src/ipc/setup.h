@@ -47,6 +47,9 @@ struct Given {
 };
 class Control;
 Result<Given> take_setup(Control& control, const char* product_version);
+// main() of such a process: confines it, calls `serve`, and tells the daemon the error with which that
+// returns. Its name is for who starts it by hand.
+int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control));
 // Serves until the daemon is gone, and ends the process then. Certificates that were renewed meanwhile go to
 // `tls`, which may be null.
 [[noreturn]] void serve_to_the_end(Control& control, net::TlsInUse* tls);

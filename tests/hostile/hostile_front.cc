@@ -15,7 +15,6 @@
 
 #include "base/limits.h"
 #include "base/pack.h"
-#include "ipc/confine.h"
 #include "ipc/sessions.h"
 #include "ipc/setup.h"
 #include "link/relay.h"
@@ -121,10 +120,9 @@ class Obeyed {
     words >> hex;
     for (size_t i = 0; i + 1 < hex.size(); i += 2)
       bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-    auto ends = ipc::make_lane();
-    if (!control_.send(ipc::Notice::lane, {}, {ends->theirs.get()})) return "no control";
-    ends->theirs = net::Fd();
-    net::PlainStream stream({std::move(ends->ours), "lane"}, {});
+    auto lane = ipc::Lanes(control_).open();
+    if (!lane) return "no control";
+    net::PlainStream stream({std::move(*lane), "lane"}, {});
     if (!stream.write_all(as_bytes(bytes), kLong)) return "no";
     std::byte answer[64];
     const auto n = stream.read(answer, kLong);
@@ -136,10 +134,9 @@ class Obeyed {
     std::string nonsense;
     words >> identity.common_name >> nonsense;
     identity.names = {identity.common_name};
-    auto ends = ipc::make_lane();
-    if (!control_.send(ipc::Notice::lane, {}, {ends->theirs.get()})) return "no control";
-    ends->theirs = net::Fd();
-    link::SocketWire wire(std::move(ends->ours), CancelToken());
+    auto lane = ipc::Lanes(control_).open();
+    if (!lane) return "no control";
+    link::SocketWire wire(std::move(*lane), CancelToken());
     if (!link::announce(wire, identity)) return "no announcement";
     auto frame = transfer::read_frame(wire, kLong);
     if (!frame) return "no " + frame.error().message();
@@ -161,11 +158,17 @@ class Obeyed {
   std::unique_ptr<session::Session> session_;
 };
 
-void serve(ipc::Control& control, const net::Fd& listener) {
+}  // namespace
+
+static Status serve(ipc::Control& control) {
+  auto setup = control.receive(kLong, {});
+  if (!setup || setup->descriptors.size() != 1) return fail(ErrorCode::protocol, "no setup");
+  const net::Fd listener = std::move(setup->descriptors.front());
+  US_CHECK(control.send(ipc::Notice::ready));
   Obeyed attacker(control);
   while (true) {
     auto connection = net::accept(listener, {});
-    if (!connection) return;
+    if (!connection) return fail(connection.error());
     net::PlainStream stream(std::move(*connection), {});
     std::string line;
     std::byte byte;
@@ -182,18 +185,8 @@ void serve(ipc::Control& control, const net::Fd& listener) {
   }
 }
 
-}  // namespace
 }  // namespace understudy
 
 int main(int argc, char** argv) {
-  using namespace understudy;
-  const auto confinement = ipc::confinement_of(argc, argv);
-  if (!confinement) return 2;
-  signal(SIGPIPE, SIG_IGN);
-  ipc::Control control{net::Fd(STDIN_FILENO)};
-  if (!ipc::confine(*confinement)) return 1;
-  auto setup = control.receive(kLong, {});
-  if (!setup || setup->descriptors.size() != 1 || !control.send(ipc::Notice::ready)) return 1;
-  serve(control, setup->descriptors.front());
-  _exit(0);
+  return understudy::ipc::confined_main(argc, argv, "a process that was taken over", understudy::serve);
 }
