@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <future>
+#include <mutex>
 
 #include "base/pack.h"
 #include "cim/embedded.h"
@@ -31,13 +31,29 @@ const cim::XmlParser kParse = [](std::string_view text) { return wsman::parse_xm
 class Recorder final : public cim::Dispatcher {
  public:
   cim::Outcome<cim::Response> handle(const cim::Caller& caller, const cim::Request& request) override {
-    callers.push_back(caller);
-    requests.push_back(request);
-    return answer;
+    const std::lock_guard lock(mutex_);
+    callers_.push_back(caller);
+    requests_.push_back(request);
+    return answer_;
   }
-  std::vector<cim::Caller> callers;
-  std::vector<cim::Request> requests;
-  cim::Outcome<cim::Response> answer = cim::Response{};
+  void answer_with(cim::Outcome<cim::Response> answer) {
+    const std::lock_guard lock(mutex_);
+    answer_ = std::move(answer);
+  }
+  std::vector<cim::Caller> callers() {
+    const std::lock_guard lock(mutex_);
+    return callers_;
+  }
+  std::vector<cim::Request> requests() {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<cim::Caller> callers_;
+  std::vector<cim::Request> requests_;
+  cim::Outcome<cim::Response> answer_ = cim::Response{};
 };
 
 class TwoProcesses : public testing::Test {
@@ -83,7 +99,7 @@ TEST_F(TwoProcesses, ARequestArrivesInTheNameOfWhoLoggedInAndTheAnswerComesBack)
   cim::Response response;
   response.items.push_back({{"Msvm_ComputerSystem", {{"Name", "a"}}}, instance, {"Name"}});
   response.invoked = cim::InvokeResult{4096, instance, Error(ErrorCode::in_use, "x", "y")};
-  recorder_.answer = response;
+  recorder_.answer_with(response);
 
   cim::EnumerateRequest request{"*", {}};
   request.filter.kind = cim::Filter::Kind::wql;
@@ -91,13 +107,13 @@ TEST_F(TwoProcesses, ARequestArrivesInTheNameOfWhoLoggedInAndTheAnswerComesBack)
   const auto answer = session->handle(request);
   ASSERT_TRUE(answer);
   EXPECT_EQ(pack(*answer), pack(response));
-  ASSERT_EQ(recorder_.requests.size(), 1U);
-  EXPECT_EQ(pack(recorder_.requests[0]), pack(cim::Request(request)));
-  EXPECT_EQ(recorder_.callers[0].name, "ops");
-  EXPECT_EQ(recorder_.callers[0].role, "operator");
-  EXPECT_EQ(recorder_.callers[0].from, "192.0.2.7:99");
+  ASSERT_EQ(recorder_.requests().size(), 1U);
+  EXPECT_EQ(pack(recorder_.requests()[0]), pack(cim::Request(request)));
+  EXPECT_EQ(recorder_.callers()[0].name, "ops");
+  EXPECT_EQ(recorder_.callers()[0].role, "operator");
+  EXPECT_EQ(recorder_.callers()[0].from, "192.0.2.7:99");
 
-  recorder_.answer = tl::unexpected(cim::Fault{Error(ErrorCode::not_found, "no"), "a:X", "Y"});
+  recorder_.answer_with(tl::unexpected(cim::Fault{Error(ErrorCode::not_found, "no"), "a:X", "Y"}));
   const auto fault = session->handle(cim::GetRequest{{"C", {{"k", "v"}}}});
   ASSERT_FALSE(fault);
   EXPECT_EQ(fault.error().subcode, "a:X");
@@ -112,8 +128,8 @@ TEST_F(TwoProcesses, NobodyIsLetInWithoutAProofAndARefusalEndsTheProofBefore) {
   EXPECT_EQ(session->handle(cim::GetRequest{}).error().subcode, "w:AccessDenied");
   EXPECT_TRUE(session->log_in(card("eve")));
   EXPECT_TRUE(session->handle(cim::GetRequest{}));
-  EXPECT_EQ(recorder_.callers.back().role, "reader");
-  EXPECT_EQ(recorder_.requests.size(), 2U);
+  EXPECT_EQ(recorder_.callers().back().role, "reader");
+  EXPECT_EQ(recorder_.requests().size(), 2U);
 }
 
 TEST_F(TwoProcesses, TheFrontOfTheNetworkCannotClaimTheLocalSocket) {
@@ -122,7 +138,7 @@ TEST_F(TwoProcesses, TheFrontOfTheNetworkCannotClaimTheLocalSocket) {
   root.unix_uid = 0;
   EXPECT_EQ(session->log_in(root).error().code(), ErrorCode::not_available);
   EXPECT_EQ(session->handle(cim::GetRequest{}).error().error.code(), ErrorCode::not_available);
-  EXPECT_TRUE(recorder_.requests.empty());
+  EXPECT_TRUE(recorder_.requests().empty());
 }
 
 class LocalFront : public TwoProcesses {
@@ -179,7 +195,8 @@ TEST_F(TwoProcesses, EmbeddedInstancesArriveWithoutXml) {
   EXPECT_TRUE(session->log_in(card("ops")));
   EXPECT_TRUE(session->handle(call));
 
-  const cim::Instance& came = std::get<cim::InvokeRequest>(recorder_.requests.at(0)).parameters;
+  const auto request = recorder_.requests().at(0);
+  const cim::Instance& came = std::get<cim::InvokeRequest>(request).parameters;
   EXPECT_EQ(came.get("Name").text(), "a < b");
   const std::string tree = *came.get("Settings").text();
   EXPECT_EQ(std::get<std::string>(came.get("List").array()->at(0)), tree);
