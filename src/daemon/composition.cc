@@ -66,7 +66,7 @@ class Listener {
   }
   bool healthy() {
     const std::lock_guard lock(mutex_);
-    return !wanted_ || host_ != nullptr;
+    return !wanted_ || (host_ && host_->serving());
   }
   void stop() {
     const std::lock_guard lock(mutex_);

@@ -26,6 +26,7 @@ class LinkHost {
   static Result<std::unique_ptr<LinkHost>> start(const Parts& parts, const std::string& address,
                                                  uint16_t port);
   uint16_t port() const { return port_; }
+  bool serving() const { return process_->serving(); }
 
  private:
   LinkHost(const Parts& parts, ipc::ServerTls tls, uint16_t port);

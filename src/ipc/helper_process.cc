@@ -142,10 +142,12 @@ void HelperProcess::watch() {
     if (SystemClock().now().monotonic - since < kSteady && CancelToken::wait({stop_}, pause)) return;
     for (Status started = launch(); !started; started = launch()) {
       if (stop_.cancelled()) return;
+      serving_ = false;
       log_error("process", "cannot be started again", {{"error", started.error().text()}});
       if (CancelToken::wait({stop_}, pause)) return;
       pause = std::min(pause + pause, limits::kRetryMost);
     }
+    serving_ = true;
   }
 }
 

@@ -2,6 +2,7 @@
 // connections and nothing else. Lives as long as the daemon; one thread, "helper", from start() on.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,6 +34,8 @@ class HelperProcess {
   // It serves when this returns.
   static Result<std::unique_ptr<HelperProcess>> start(Options options);
   ~HelperProcess();  // ends it
+  // It runs, or is about to. False: it has ended, and could not be started again. Any thread.
+  bool serving() const { return serving_; }
 
  private:
   explicit HelperProcess(Options options) : options_(std::move(options)) {}
@@ -44,6 +47,7 @@ class HelperProcess {
 
   Options options_;
   Confinement confinement_;
+  std::atomic<bool> serving_{true};
   pid_t child_ = -1;
   std::unique_ptr<Control> control_;
   CancelToken stop_;

@@ -3,11 +3,12 @@ connections and nothing else."""
 import os
 import pwd
 import re
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from sites import until
+from sites import BIN, until
 
 VM = "carried"
 
@@ -55,6 +56,33 @@ def test_a_killed_link_costs_its_connection(site, vm):
     until(lambda: site.points(vm)[-1]["sequence"] > newest, 120, "replication goes on")
     assert daemon.pid == pid and daemon.running()
     assert not site.status("A", vm).get("LastError")
+
+
+def test_a_link_that_cannot_be_started_again_is_shown_until_it_can(site, vm):
+    """The programs lie in a folder of their own for this, from which one is taken away."""
+    daemon = site.daemon("B")
+    folder = site.b.path("/var/lib/understudy") / "programs"
+    folder.mkdir()
+    for program in ("understudyd", "understudy-front", "understudy-link", "understudy-guard"):
+        shutil.copy2(BIN / program, folder)
+    daemon.stop()
+    daemon.programs = Path("/var/lib/understudy/programs")
+    try:
+        daemon.start()
+        listens = lambda: site.wsman("B").enumerate("Msvm_ReplicationService")[0]["OperationalStatus"]
+        good = listens()
+        (folder / "understudy-link").rename(folder / "away")
+        for pid in daemon.helpers("understudy-link"):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: listens() != good, 30, "the service shows that nobody listens")
+        assert "listen" in site.wait_status("B", vm, lambda s: s["HealthCause"], 60, "health says so")["HealthCause"]
+        (folder / "away").rename(folder / "understudy-link")
+        until(lambda: listens() == good, 90, "it listens again by itself")
+        newest = site.points(vm)[-1]["sequence"]
+        until(lambda: site.points(vm)[-1]["sequence"] > newest, 120, "replication goes on")
+    finally:
+        daemon.programs = BIN
+        daemon.restart()
 
 
 def test_a_killed_front_costs_its_connections(site, vm):
