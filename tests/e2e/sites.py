@@ -110,7 +110,10 @@ class Daemon:
         """Its processes that face the network: {pid: name}, both fronts and the link, or those of that name."""
         found = {}
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
+            children = []
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                children = (task / "children").read_text().split()
+            for child in children:
                 with contextlib.suppress(OSError):
                     program = Path(Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0].decode()).name
                     if program.startswith(name):

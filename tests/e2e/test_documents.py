@@ -6,7 +6,7 @@ from sites import ROOT, Site, until
 
 VM = "web1"
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PROGRAMS = ("understudy", "understudyd", "virsh", "qemu-img", "qemu-nbd", "nbdcopy", "cmake", "ninja", "ctest", "./demo", "./test", "tools/",
+PROGRAMS = ("understudy ", "understudyd", "virsh", "qemu-img", "qemu-nbd", "nbdcopy", "cmake", "ninja", "ctest", "./demo", "./test", "tools/",
             "tests/", "UNDERSTUDY_", "python3", "/usr/bin/python3", "systemctl", "apt-get", "git")
 ELSEWHERE = {
     r"^\./demo": "run by test_demo.py",
