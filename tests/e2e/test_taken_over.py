@@ -104,8 +104,7 @@ def test_nonsense_costs_the_lane_or_the_process_and_the_daemon_goes_on(site, att
     for notice in (1, 2, 9):  # what a front must not say: it is ended, and another started
         before = daemon.helpers("understudy-front")
         attacker.order(f"notice {notice}")
-        until(lambda: len(daemon.helpers("understudy-front")) == 2 and daemon.helpers("understudy-front") != before, 30,
-              "another front runs")
+        until(lambda: (now := daemon.helpers("understudy-front")) != before and len(now) == 2, 30, "another front runs")
         until(lambda: answers(attacker), 30, "it serves")
 
 
