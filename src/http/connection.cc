@@ -74,9 +74,12 @@ ServerConnection::Next ServerConnection::serve_one() {
   if (!feed(parser, &RequestParser::head_complete, until)) return Next::close;
   const HttpRequest head = parser.take();
   const bool head_only = head.method == "HEAD";
+  idle_since_ = 0;  // from here on somebody is asked, and cannot be interrupted
   const auto admitted = admit_(head);
-  if (!admitted) return refuse(parser, admitted.error(), head_only, until);
-  idle_since_ = 0;
+  if (!admitted) {
+    idle_since_ = net::deadline_in({}).us;
+    return refuse(parser, admitted.error(), head_only, until);
+  }
   return answer(parser, *admitted, head_only, until);
 }
 

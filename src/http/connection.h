@@ -15,8 +15,9 @@ inline constexpr size_t kMostSkippedBody = 64 << 10;
 
 class ServerConnection {
  public:
-  // `idle_since` is 0 while the request of a caller who was admitted is under way; else since when
-  // (Monotonic, microseconds) nothing worth waiting for is. Then the connection may be ended for another.
+  // `idle_since` is 0 while a caller is judged, and while the request of one who was admitted is under way;
+  // else since when (Monotonic, microseconds) nothing worth waiting for is. Then the connection may be ended
+  // for another.
   ServerConnection(net::Stream& stream, Admit admit, const ServerLimits& limits,
                    std::atomic<int64_t>& idle_since)
       : stream_(stream), admit_(std::move(admit)), limits_(limits), idle_since_(idle_since) {}

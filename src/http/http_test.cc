@@ -51,6 +51,10 @@ class HttpTest : public testing::Test {
 
   tl::expected<Answer, HttpResponse> admit(const HttpRequest& head) {
     EXPECT_TRUE(head.body.empty());
+    if (head.target == "/judged") {
+      judging_.cancel();
+      CancelToken::wait({judged_}, kLong);
+    }
     if (head.target == "/locked" && head.header("key") != "yes")
       return tl::unexpected(HttpResponse{401, {{"WWW-Authenticate", "Basic realm=\"x\""}}, "no"});
     return Answer([this](const HttpRequest& request) {
@@ -92,6 +96,7 @@ class HttpTest : public testing::Test {
 
   TempDir dir_;
   std::atomic<int> answered_ = 0;
+  CancelToken judging_, judged_;
   int connected_ = 0;
   std::optional<HttpServer> server_;
 };
@@ -262,6 +267,22 @@ TEST_F(HttpTest, SlowRequestsAndIdleConnectionsEnd) {
   EXPECT_EQ(read_to_end(slow), "");
   net::PlainStream idle = connect();
   EXPECT_EQ(read_to_end(idle), "");
+}
+
+// Who is being judged cannot be made to go, so nobody waits for that: the listener least of all.
+TEST_F(HttpTest, AFullHouseRefusesWhileACallerIsJudged) {
+  start({}, 1);
+  net::PlainStream first = connect();
+  ASSERT_TRUE(
+      first.write_all(as_bytes("POST /judged HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), kLong));
+  ASSERT_TRUE(CancelToken::wait({judging_}, kLong));
+  net::PlainStream second = connect();
+  EXPECT_EQ(read_to_end(second), "");
+  judged_.cancel();
+  std::byte answer[16];
+  const auto n = first.read(answer, kLong);
+  ASSERT_TRUE(n);
+  EXPECT_THAT(std::string(as_text(ByteView(answer, *n))), StartsWith("HTTP/1.1 200"));
 }
 
 // Only the request of a caller who was admitted keeps its place.

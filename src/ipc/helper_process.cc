@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
+#include <utility>
 
 #include "base/child.h"
 #include "base/limits.h"
@@ -84,8 +84,8 @@ Status HelperProcess::launch() {
   US_TRY(child_, start_program(start));
   ends.theirs = net::Fd();
   control_ = std::make_unique<Control>(std::move(ends.ours));
-  US_CHECK(control_->send(Notice::setup, options_.setup, {options_.listener.get()}));
-  auto first = control_->receive(kReady, stop_);
+  const Status told = control_->send(Notice::setup, options_.setup, {options_.listener.get()});
+  auto first = told ? control_->receive(kReady, stop_) : fail(told.error());
   if (first && first->notice == Notice::ready) return {};
   Error cause = first ? Error(ErrorCode::protocol, "it does not say that it is ready") : first.error();
   if (first && first->notice == Notice::failed) cause = unpack<Error>(first->payload).value_or(cause);
@@ -93,14 +93,10 @@ Status HelperProcess::launch() {
   return fail(cause.context(options_.program));
 }
 
-void HelperProcess::reap() {
+std::optional<int> HelperProcess::reap() {
   control_.reset();  // it ends when this closes
-  if (child_ < 0) return;
-  const auto status = end_of(child_, Program::Group::own, kEnd);
-  child_ = -1;
-  if (!stop_.cancelled())
-    log_error("process", "a process has ended, and is started again",
-              {{"program", options_.program}, {"how", how_it_ended(status)}});
+  if (child_ < 0) return std::nullopt;
+  return end_of(std::exchange(child_, -1), Program::Group::own, kEnd);
 }
 
 void HelperProcess::hand_over_renewed() {
@@ -136,7 +132,8 @@ void HelperProcess::watch() {
     if (stop_.cancelled()) return;
     if (ended.error().code() == ErrorCode::protocol)
       log_error("process", "ended for what it said", {{"error", ended.error().text()}});
-    reap();
+    log_error("process", "a process has ended, and is started again",
+              {{"program", options_.program}, {"how", how_it_ended(reap())}});
     // One that ends again and again is not started all the time.
     Duration pause = limits::kRetryFirst;
     if (SystemClock().now().monotonic - since < kSteady && CancelToken::wait({stop_}, pause)) return;

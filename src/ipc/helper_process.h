@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/thread.h"
@@ -43,7 +44,7 @@ class HelperProcess {
   void watch();
   void hand_over_renewed();
   Status hear_until_end();
-  void reap();
+  std::optional<int> reap();  // its status, as end_of() has it
 
   Options options_;
   Confinement confinement_;
