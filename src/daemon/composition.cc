@@ -16,6 +16,7 @@
 #include "daemon/link_host.h"
 #include "daemon/local_host.h"
 #include "daemon/notifier.h"
+#include "daemon/outgoing_host.h"
 #include "daemon/place_check.h"
 #include "daemon/replication_service.h"
 #include "files/posix_files.h"
@@ -163,8 +164,13 @@ class Daemon final : public Composition {
   }
 
   void start_core() {
+    outgoing_ = std::make_unique<OutgoingHost>(config_.run_directory + "/empty", config_.log_json,
+                                               config_.log_level == "debug");
     throttle_ = std::make_shared<transfer::Throttle>(config_.replication.bandwidth);
-    connector_ = std::make_unique<link::TlsConnector>(link_identity(), clock_, throttle_);
+    connector_ = std::make_unique<link::LinkConnector>(link_identity(), clock_, throttle_,
+                                                       [this](ByteView outgoing, int connection, int lane) {
+                                                         return outgoing_->give(outgoing, connection, lane);
+                                                       });
     performer::Ports ports{hypervisor_,
                            *connector_,
                            files_,
@@ -256,7 +262,8 @@ class Daemon final : public Composition {
   std::unique_ptr<core::StateDb> state_db_;
   std::unique_ptr<Registry> registry_;
   std::shared_ptr<transfer::Throttle> throttle_;
-  std::unique_ptr<link::TlsConnector> connector_;
+  std::unique_ptr<OutgoingHost> outgoing_;
+  std::unique_ptr<link::LinkConnector> connector_;
   std::unique_ptr<performer::CoreLoop> core_;
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<Checker> checker_;

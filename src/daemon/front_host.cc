@@ -9,7 +9,7 @@ constexpr const char* kUser = "understudy-front";
 
 }  // namespace
 
-FrontHost::FrontHost(const Parts& parts, ipc::Clients clients, std::optional<ipc::ServerTls> tls)
+FrontHost::FrontHost(const Parts& parts, ipc::Clients clients, std::optional<ipc::TlsSetup> tls)
     : setup_({UNDERSTUDY_VERSION, parts.log_debug, parts.log_json, std::move(tls)}),
       server_(parts.sessions, clients, limits::kMostHttpConnections) {}
 
@@ -27,7 +27,7 @@ Status FrontHost::start(const std::string& root, net::Fd listener) {
 }
 
 Result<std::unique_ptr<FrontHost>> FrontHost::remote(const Parts& parts, const Config::Management& m) {
-  ipc::ServerTls tls;
+  ipc::TlsSetup tls;
   tls.certificate_file = m.certificate;
   tls.key_file = m.key;
   tls.authority_file = m.authority;

@@ -25,7 +25,7 @@ class FrontHost {
   static Result<std::unique_ptr<FrontHost>> local(const Parts& parts, const std::string& socket);
 
  private:
-  FrontHost(const Parts& parts, ipc::Clients clients, std::optional<ipc::ServerTls> tls);
+  FrontHost(const Parts& parts, ipc::Clients clients, std::optional<ipc::TlsSetup> tls);
   Status start(const std::string& root, net::Fd listener);
 
   ipc::WatchedSetup setup_;

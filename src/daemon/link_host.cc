@@ -8,7 +8,7 @@
 
 namespace understudy::daemon {
 
-LinkHost::LinkHost(const Parts& parts, ipc::ServerTls tls, uint16_t port)
+LinkHost::LinkHost(const Parts& parts, ipc::TlsSetup tls, uint16_t port)
     : parts_(parts),
       port_(port),
       setup_({UNDERSTUDY_VERSION, parts.log_debug, parts.log_json, std::move(tls)}),
@@ -17,12 +17,7 @@ LinkHost::LinkHost(const Parts& parts, ipc::ServerTls tls, uint16_t port)
 
 Result<std::unique_ptr<LinkHost>> LinkHost::start(const Parts& parts, const std::string& address,
                                                   uint16_t port) {
-  ipc::ServerTls tls;
-  tls.certificate_file = parts.identity.certificate_file;
-  tls.key_file = parts.identity.key_file;
-  tls.authority_file = parts.identity.authority_file;
-  tls.mutual = true;
-  tls.alpn = {link::kAlpn};
+  ipc::TlsSetup tls = link::tls_setup(parts.identity);
   US_CHECK(tls.read());
   ipc::HelperProcess::Options options;
   US_TRY(options.listener, ipc::listen_patiently([&] { return net::listen_tcp(address, port); }));
@@ -39,7 +34,7 @@ Result<std::unique_ptr<LinkHost>> LinkHost::start(const Parts& parts, const std:
 
 void LinkHost::serve(net::Fd lane, const CancelToken& stop) {
   link::DaemonWire wire(std::move(lane), stop);
-  const auto peer = link::read_announced(wire.plain());
+  const auto peer = link::read_announced(wire.plain(), limits::kLinkHandshake);
   const Status ended =
       peer ? transfer::serve(wire, *peer, link::make_hello(parts_.identity, parts_.clock), parts_.service)
            : fail(peer.error());

@@ -29,7 +29,7 @@ class LinkHost {
   bool serving() const { return process_->serving(); }
 
  private:
-  LinkHost(const Parts& parts, ipc::ServerTls tls, uint16_t port);
+  LinkHost(const Parts& parts, ipc::TlsSetup tls, uint16_t port);
   void serve(net::Fd lane, const CancelToken& stop);
 
   const Parts parts_;

@@ -11,7 +11,7 @@ namespace {
 // None: the local socket.
 Result<std::unique_ptr<net::TlsInUse>> tls_of(const ipc::Setup& setup) {
   if (!setup.tls) return nullptr;
-  US_TRY(net::TlsContext context, setup.tls->context());
+  US_TRY(net::TlsContext context, setup.tls->server());
   return std::make_unique<net::TlsInUse>(std::move(context));
 }
 
@@ -19,6 +19,7 @@ Result<std::unique_ptr<net::TlsInUse>> tls_of(const ipc::Setup& setup) {
 
 Status serve(ipc::Control& control) {
   US_TRY(ipc::Given given, ipc::take_setup(control, UNDERSTUDY_VERSION));
+  if (!given.listener) return fail(ErrorCode::protocol, "a front needs a listener");
   US_TRY(const std::unique_ptr<net::TlsInUse> tls, tls_of(given.setup));
   SystemClock clock;
   ipc::RemoteSessions sessions(control, [](std::string_view text) { return wsman::parse_xml(text); });

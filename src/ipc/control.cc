@@ -74,11 +74,4 @@ Result<ControlMessage> Control::receive(Duration timeout, const CancelToken& can
   return result;
 }
 
-Result<ControlEnds> make_control() {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-    return fail_errno(errno, "making a socket pair");
-  return ControlEnds{net::Fd(ends[0]), net::Fd(ends[1])};
-}
-
 }  // namespace understudy::ipc

@@ -21,7 +21,7 @@ enum class Notice : uint8_t {
   setup = 1,   // to the process: Setup, with the descriptor it listens on
   ready = 2,   // from it: it is confined and serves
   failed = 3,  // from it: Error; it ends
-  lane = 4,    // from it: a conversation begins on the descriptor
+  lane = 4,    // either way: a conversation begins on the descriptor
 };
 
 struct ControlMessage {
@@ -40,10 +40,5 @@ class Control {
  private:
   net::Fd socket_;
 };
-
-struct ControlEnds {
-  net::Fd ours, theirs;
-};
-Result<ControlEnds> make_control();
 
 }  // namespace understudy::ipc

@@ -1,6 +1,7 @@
 #include "ipc/helper_process.h"
 
 #include <pwd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,7 +74,7 @@ HelperProcess::~HelperProcess() {
 
 Status HelperProcess::launch() {
   US_TRY(const std::string program, beside_this_program(options_.program));
-  US_TRY(ControlEnds ends, make_control());
+  US_TRY(net::SocketPair ends, net::socket_pair(SOCK_SEQPACKET));
   Program start;
   start.words = words_of(confinement_);
   start.words.insert(start.words.begin(), program);
@@ -83,18 +84,28 @@ Status HelperProcess::launch() {
   start.group = Program::Group::own;
   US_TRY(child_, start_program(start));
   ends.theirs = net::Fd();
-  control_ = std::make_unique<Control>(std::move(ends.ours));
-  const Status told = control_->send(Notice::setup, options_.setup, {options_.listener.get()});
-  auto first = told ? control_->receive(kReady, stop_) : fail(told.error());
-  if (first && first->notice == Notice::ready) return {};
+  auto control = std::make_unique<Control>(std::move(ends.ours));
+  const Status told = options_.listener
+                          ? control->send(Notice::setup, options_.setup, {options_.listener.get()})
+                          : control->send(Notice::setup, options_.setup);
+  auto first = told ? control->receive(kReady, stop_) : fail(told.error());
+  if (first && first->notice == Notice::ready) {
+    const std::lock_guard lock(mutex_);
+    control_ = std::move(control);
+    return {};
+  }
   Error cause = first ? Error(ErrorCode::protocol, "it does not say that it is ready") : first.error();
   if (first && first->notice == Notice::failed) cause = unpack<Error>(first->payload).value_or(cause);
+  control.reset();
   reap();
   return fail(cause.context(options_.program));
 }
 
 std::optional<int> HelperProcess::reap() {
-  control_.reset();  // it ends when this closes
+  {
+    const std::lock_guard lock(mutex_);
+    control_.reset();  // it ends when this closes
+  }
   if (child_ < 0) return std::nullopt;
   return end_of(std::exchange(child_, -1), Program::Group::own, kEnd);
 }
@@ -103,8 +114,15 @@ void HelperProcess::hand_over_renewed() {
   auto setup = options_.renewed ? options_.renewed() : std::nullopt;
   if (!setup) return;
   options_.setup = std::move(*setup);
-  (void)control_->send(Notice::setup,
-                       options_.setup);  // to one that has ended: the next gets it at its start
+  const std::lock_guard lock(mutex_);
+  // To one that has ended: the next gets it at its start.
+  (void)control_->send(Notice::setup, options_.setup);
+}
+
+Status HelperProcess::give(ByteView payload, std::initializer_list<int> descriptors) {
+  const std::lock_guard lock(mutex_);
+  if (!control_) return fail(ErrorCode::not_available, options_.program + " has ended, and is started again");
+  return control_->send(Notice::lane, payload, descriptors);
 }
 
 // Until it is gone, or breaks the protocol, which is as good.
@@ -119,7 +137,7 @@ Status HelperProcess::hear_until_end() {
     auto message = control_->receive(look - now, stop_);
     if (!message && message.error().code() == ErrorCode::timeout) continue;
     if (!message) return fail(message.error());
-    if (message->notice != Notice::lane || message->descriptors.size() != 1)
+    if (message->notice != Notice::lane || message->descriptors.size() != 1 || !options_.on_lane)
       return fail(ErrorCode::protocol, options_.program + " says what it must not");
     options_.on_lane(std::move(message->descriptors.front()));
   }

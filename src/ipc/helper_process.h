@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -27,8 +28,8 @@ class HelperProcess {
     std::string user;     // of the system; it runs as nobody else does
     std::string root;     // see Confinement; made when it is missing
     Bytes setup;
-    net::Fd listener;  // stays ours too: who connects while the process starts again waits
-    std::function<void(net::Fd lane)> on_lane;  // on the thread
+    net::Fd listener;  // stays ours too: who connects while the process starts again waits. May be empty
+    std::function<void(net::Fd lane)> on_lane;  // on the thread. Empty: it must begin no conversation
     // Asked every kLookAgain, on the thread: another setup, when there is one. May be empty.
     std::function<std::optional<Bytes>()> renewed;
   };
@@ -37,6 +38,9 @@ class HelperProcess {
   ~HelperProcess();  // ends it
   // It runs, or is about to. False: it has ended, and could not be started again. Any thread.
   bool serving() const { return serving_; }
+  // Begins a conversation with it, on a descriptor that `payload` explains. Any thread. While it starts
+  // again: ErrorCode::not_available.
+  Status give(ByteView payload, std::initializer_list<int> descriptors);
 
  private:
   explicit HelperProcess(Options options) : options_(std::move(options)) {}
@@ -50,6 +54,7 @@ class HelperProcess {
   Confinement confinement_;
   std::atomic<bool> serving_{true};
   pid_t child_ = -1;
+  std::mutex mutex_;  // for who sends by it; only the thread replaces it
   std::unique_ptr<Control> control_;
   CancelToken stop_;
   Thread thread_;

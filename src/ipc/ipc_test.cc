@@ -60,7 +60,7 @@ class TwoProcesses : public testing::Test {
  protected:
   explicit TwoProcesses(Clients clients = Clients::remote, size_t most = 8) {
     server_.emplace(local_, clients, most);
-    auto ends = make_control();
+    auto ends = net::socket_pair(SOCK_SEQPACKET);
     front_.emplace(std::move(ends->ours));
     daemon_.emplace(std::move(ends->theirs));
     sessions_.emplace(*front_, kParse);
@@ -283,7 +283,7 @@ TEST(Confinement, TravelsAsWords) {
 }
 
 TEST(Control, CarriesDescriptorsAndEndsWithTheOtherSide) {
-  auto ends = make_control();
+  auto ends = net::socket_pair(SOCK_SEQPACKET);
   Control ours(std::move(ends->ours));
   std::optional<Control> theirs(std::move(ends->theirs));
   int pipe_ends[2];

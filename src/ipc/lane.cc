@@ -49,14 +49,10 @@ Result<Message> Lane::receive(size_t most, Duration timeout) {
 }
 
 Result<net::Fd> Lanes::open() {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-    return fail_errno(errno, "making a socket pair");
-  net::Fd ours(ends[0]);
-  const net::Fd theirs(ends[1]);
+  US_TRY(net::SocketPair lane, net::socket_pair(SOCK_STREAM));
   const std::lock_guard lock(mutex_);
-  US_CHECK(control_.send(Notice::lane, {}, {theirs.get()}));
-  return ours;
+  US_CHECK(control_.send(Notice::lane, {}, {lane.theirs.get()}));
+  return std::move(lane.ours);
 }
 
 }  // namespace understudy::ipc

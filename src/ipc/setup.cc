@@ -19,13 +19,13 @@ constexpr Duration kForever = Duration::seconds(86400);
 // The daemon has tried them.
 void take_renewed(const ControlMessage& message, net::TlsInUse* tls) {
   const auto setup = unpack<Setup>(message.payload);
-  if (message.notice != Notice::setup || !setup || !setup->tls || tls == nullptr) return;
-  if (auto context = setup->tls->context()) tls->set(std::move(*context));
+  if (!setup || !setup->tls || tls == nullptr) return;
+  if (auto context = setup->tls->server()) tls->set(std::move(*context));
 }
 
 }  // namespace
 
-net::TlsOptions ServerTls::options() const {
+net::TlsOptions TlsSetup::options() const {
   net::TlsOptions o;
   o.certificate_file = certificate_file;
   o.key_file = key_file;
@@ -36,7 +36,7 @@ net::TlsOptions ServerTls::options() const {
   return o;
 }
 
-Status ServerTls::read() {
+Status TlsSetup::read() {
   US_TRY(static_cast<net::TlsTexts&>(*this), net::read_tls_texts(options()));
   return {};
 }
@@ -44,14 +44,16 @@ Status ServerTls::read() {
 Result<Given> take_setup(Control& control, const char* product_version) {
   US_TRY(ControlMessage message, control.receive(kFirst, {}));
   auto setup = unpack<Setup>(message.payload);
-  if (message.notice != Notice::setup || !setup || message.descriptors.size() != 1)
+  if (message.notice != Notice::setup || !setup || message.descriptors.size() > 1)
     return fail(ErrorCode::protocol, "the daemon sent no setup");
   if (setup->product_version != product_version)
     return fail(ErrorCode::invalid_state,
                 "understudyd is " + setup->product_version + ", this process of it is " + product_version,
                 "install both from one package");
   set_log(setup->log_debug ? LogLevel::debug : LogLevel::info, setup->log_json);
-  return Given{std::move(*setup), std::move(message.descriptors.front())};
+  Given given{std::move(*setup), {}};
+  if (!message.descriptors.empty()) given.listener = std::move(message.descriptors.front());
+  return given;
 }
 
 int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control)) {
@@ -68,13 +70,16 @@ int confined_main(int argc, char** argv, const char* name, Status (*serve)(Contr
   return 1;
 }
 
-void serve_to_the_end(Control& control, net::TlsInUse* tls) {
+void serve_to_the_end(Control& control, net::TlsInUse* tls,
+                      const std::function<void(ControlMessage)>& on_lane) {
   while (true) {
-    const auto message = control.receive(kForever, {});
-    if (message)
+    auto message = control.receive(kForever, {});
+    if (!message && message.error().code() == ErrorCode::timeout) continue;
+    if (!message) _exit(0);  // at once: clients whose answer nobody can give any more
+    if (message->notice == Notice::setup)
       take_renewed(*message, tls);
-    else if (message.error().code() != ErrorCode::timeout)
-      _exit(0);  // at once: clients whose answer nobody can give any more
+    else if (message->notice == Notice::lane && on_lane)
+      on_lane(std::move(*message));
   }
 }
 
@@ -84,9 +89,9 @@ Bytes WatchedSetup::packed() const {
 
 std::optional<Bytes> WatchedSetup::renewed() {
   if (!setup_.tls) return std::nullopt;
-  ServerTls now = *setup_.tls;
+  TlsSetup now = *setup_.tls;
   if (!now.read() || now == setup_.tls || now == refused_) return std::nullopt;
-  if (const auto context = now.context(); !context) {
+  if (const auto context = now.server(); !context) {
     log_error("tls", "changed certificates cannot be used; the ones before stay",
               {{"error", context.error().text()}});
     refused_ = std::move(now);

@@ -2,29 +2,32 @@
 // process ends.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "ipc/control.h"
 #include "net/tls.h"
 
 namespace understudy::ipc {
 
-// What a TLS server is made of, and where it came from.
-struct ServerTls : net::TlsTexts {
+// What one side of TLS is made of, and where it came from.
+struct TlsSetup : net::TlsTexts {
   std::string certificate_file, key_file, authority_file;
   bool mutual = false;  // both sides have a certificate, and TLS is 1.3; else a client may have one
   std::vector<std::string> alpn;
-  bool operator==(const ServerTls&) const = default;
+  bool operator==(const TlsSetup&) const = default;
 
   net::TlsOptions options() const;
   // Reads the files.
   Status read();
-  Result<net::TlsContext> context() const { return net::TlsContext::server(options(), *this); }
+  Result<net::TlsContext> server() const { return net::TlsContext::server(options(), *this); }
+  Result<net::TlsContext> client() const { return net::TlsContext::client(options(), *this); }
 };
 template <class F>
-void fields(F& f, ServerTls& tls) {
+void fields(F& f, TlsSetup& tls) {
   f(tls.certificate, tls.key, tls.authority, tls.certificate_file, tls.key_file, tls.authority_file,
     tls.mutual, tls.alpn);
 }
@@ -33,26 +36,26 @@ struct Setup {
   std::string product_version;  // of the daemon
   bool log_debug = false;
   bool log_json = true;
-  std::optional<ServerTls> tls;  // none: the local socket, where the kernel says who calls
+  std::optional<TlsSetup> tls;  // of the listener; none: the kernel says who connects, or there is none
 };
 template <class F>
 void fields(F& f, Setup& setup) {
   f(setup.product_version, setup.log_debug, setup.log_json, setup.tls);
 }
 
-// In the process: takes the setup's first message. The listener comes with it.
+// In the process: takes the setup's first message, and the listener that comes with it.
 struct Given {
   Setup setup;
-  net::Fd listener;
+  net::Fd listener;  // empty: the process has none
 };
-class Control;
 Result<Given> take_setup(Control& control, const char* product_version);
 // main() of such a process: confines it, calls `serve`, and tells the daemon the error with which that
 // returns. Its name is for who starts it by hand.
 int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control));
 // Serves until the daemon is gone, and ends the process then. Certificates that were renewed meanwhile go to
-// `tls`, which may be null.
-[[noreturn]] void serve_to_the_end(Control& control, net::TlsInUse* tls);
+// `tls`, which may be null; conversations that the daemon begins go to `on_lane`.
+[[noreturn]] void serve_to_the_end(Control& control, net::TlsInUse* tls,
+                                   const std::function<void(ControlMessage)>& on_lane = {});
 
 // In the daemon: a setup whose certificates may be renewed on disk. One thread.
 class WatchedSetup {
@@ -65,7 +68,7 @@ class WatchedSetup {
 
  private:
   Setup setup_;
-  std::optional<ServerTls> refused_;
+  std::optional<TlsSetup> refused_;
 };
 
 }  // namespace understudy::ipc

@@ -1,16 +1,25 @@
-// Makes connections to replica hosts. Lives as long as the daemon; any thread.
+// Makes connections to replica hosts: resolves and connects here, all that the other side says is read by a
+// process of its own (outgoing.h). Lives as long as the daemon; any thread.
 #pragma once
+
+#include <functional>
 
 #include "link/tls_wire.h"
 #include "transfer/throttle.h"
 
 namespace understudy::link {
 
-class TlsConnector final : public transfer::Connector {
+class LinkConnector final : public transfer::Connector {
  public:
+  // To the process: a packed Outgoing, with a connected socket and its end of a lane. Both stay the caller's.
+  using Give = std::function<Status(ByteView outgoing, int connection, int lane)>;
   // `throttle` is this host's, shared by all transfers; none: unlimited. `clock` outlives the connector.
-  TlsConnector(LinkIdentity identity, const Clock& clock, std::shared_ptr<transfer::Throttle> throttle)
-      : identity_(std::move(identity)), clock_(clock), throttle_(std::move(throttle)) {}
+  LinkConnector(LinkIdentity identity, const Clock& clock, std::shared_ptr<transfer::Throttle> throttle,
+                Give give)
+      : identity_(std::move(identity)),
+        clock_(clock),
+        throttle_(std::move(throttle)),
+        give_(std::move(give)) {}
   // The certificate files are read each time, so that a renewed one counts from the next connection on.
   // `host` is what the other side's certificate must carry. Errors name host and port.
   Result<std::unique_ptr<transfer::Peer>> connect(const std::string& host, uint16_t port, Duration deadline,
@@ -22,6 +31,7 @@ class TlsConnector final : public transfer::Connector {
   const LinkIdentity identity_;
   const Clock& clock_;
   const std::shared_ptr<transfer::Throttle> throttle_;
+  const Give give_;
 };
 
 }  // namespace understudy::link

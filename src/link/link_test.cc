@@ -1,4 +1,5 @@
 // Connector and server over TLS on the loopback, with certificates made for the test.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -7,7 +8,9 @@
 
 #include "base/base64.h"
 #include "base/thread.h"
+#include "ipc/conversations.h"
 #include "link/connector.h"
+#include "link/outgoing.h"
 #include "link/relay.h"
 #include "link/server.h"
 #include "link/socket_wire.h"
@@ -72,7 +75,7 @@ class Listening {
         listener_(*net::listen_tcp("127.0.0.1", port)),
         port_(*net::bound_port(listener_)),
         server_(
-            *net::TlsContext::server(tls_options(identity)), std::move(listener_),
+            *net::TlsContext::server(tls_setup(identity).options()), std::move(listener_),
             [this](TlsWire& network, const transfer::PeerIdentity& peer) { return converse(network, peer); },
             kClock) {}
   uint16_t port() const { return port_; }
@@ -80,17 +83,16 @@ class Listening {
 
  private:
   Status converse(TlsWire& network, const transfer::PeerIdentity& peer) {
-    int ends[2];
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    SocketWire ours{net::Fd(ends[0]), CancelToken()};
-    auto theirs = std::make_unique<DaemonWire>(net::Fd(ends[1]), CancelToken());
+    US_TRY(net::SocketPair lane, net::socket_pair(SOCK_STREAM));
+    SocketWire ours{std::move(lane.ours), CancelToken()};
+    auto theirs = std::make_unique<DaemonWire>(std::move(lane.theirs), CancelToken());
     const Thread daemon("daemon", [this, &theirs] {
-      const auto announced = read_announced(theirs->plain());
+      const auto announced = read_announced(theirs->plain(), kLong);
       if (announced) (void)transfer::serve(*theirs, *announced, make_hello(identity_, kClock), service_);
       theirs.reset();
     });
     US_CHECK(announce(ours, peer));
-    return relay(network, ours);
+    return relay(network, ours, Side::replica);
   }
   const LinkIdentity identity_;
   FakeService& service_;
@@ -102,9 +104,24 @@ class Listening {
 std::unique_ptr<Listening> listen(FakeService& service, uint16_t port = 0) {
   return std::make_unique<Listening>(house().identity("replica"), service, port);
 }
+// And the connections to a replica host.
+LinkConnector connector(const std::string& who) {
+  static std::mutex mutex;
+  static ipc::Conversations conversations("link-out", 64);
+  return {house().identity(who), kClock, nullptr, [](ByteView outgoing, int connection, int lane) -> Status {
+            auto sockets = std::make_shared<net::SocketPair>(net::SocketPair{
+                net::Fd(fcntl(connection, F_DUPFD_CLOEXEC, 0)), net::Fd(fcntl(lane, F_DUPFD_CLOEXEC, 0))});
+            const std::lock_guard lock(mutex);
+            conversations.run(
+                [sockets, packed = Bytes(outgoing.begin(), outgoing.end())](const CancelToken& stop) {
+                  carry_out(packed, std::move(sockets->ours), std::move(sockets->theirs), stop);
+                });
+            return {};
+          }};
+}
 Result<std::unique_ptr<transfer::Peer>> connect(uint16_t port, const std::string& who = "primary",
                                                 const std::string& host = "127.0.0.1") {
-  return TlsConnector(house().identity(who), kClock, nullptr).connect(host, port, kLong, {});
+  return connector(who).connect(host, port, kLong, {});
 }
 
 // What to send: data, zeroes and more data of one disk.
@@ -162,7 +179,7 @@ TEST(Link, RefusesAStrangersCertificate) {
 TEST(Link, RefusesWhoShowsNoCertificate) {
   FakeService service({});
   const auto server = listen(service);
-  net::TlsOptions options = tls_options(house().identity("primary"));
+  net::TlsOptions options = tls_setup(house().identity("primary")).options();
   options.certificate_file.clear();
   options.key_file.clear();
   auto context = net::TlsContext::client(options);
@@ -186,7 +203,7 @@ TEST(Link, TheReplicaMustCarryTheNameThatWasMeant) {
 }
 
 std::unique_ptr<TlsWire> raw_wire(uint16_t port, const std::vector<std::string>& alpn = {kAlpn}) {
-  net::TlsOptions options = tls_options(house().identity("primary"));
+  net::TlsOptions options = tls_setup(house().identity("primary")).options();
   options.alpn = alpn;
   auto context = net::TlsContext::client(options);
   auto connection = net::connect_tcp("127.0.0.1", port, kLong);
@@ -223,6 +240,61 @@ TEST(Link, AnswersAnotherVersionClearly) {
   EXPECT_EQ(client.error().code(), ErrorCode::not_supported);
   EXPECT_NE(client.error().message().find("speaks versions 1 to 1"), std::string::npos)
       << client.error().text();
+}
+
+// A replica host that answers each frame with what it was given, frame after frame.
+class FalseReplica {
+ public:
+  explicit FalseReplica(std::vector<transfer::Frame> answers)
+      : listener_(*net::listen_tcp("127.0.0.1", 0)),
+        thread_("replica", [this, answers = std::move(answers)] { converse(answers); }) {}
+  ~FalseReplica() { stop_.cancel(); }
+  uint16_t port() const { return *net::bound_port(listener_); }
+
+ private:
+  void converse(const std::vector<transfer::Frame>& answers) {
+    const auto context = net::TlsContext::server(tls_setup(house().identity("replica")).options());
+    auto connection = net::accept(listener_, stop_);
+    if (!connection) return;
+    const int fd = connection->fd.get();
+    auto stream = context->accept(std::move(*connection), kLong, stop_);
+    if (!stream) return;
+    TlsWire wire(std::move(*stream), fd);
+    for (const transfer::Frame& answer : answers)
+      if (!transfer::read_frame(wire, kLong) ||
+          !transfer::write_frame(wire, answer.type, answer.payload, kLong))
+        return;
+    transfer::part(wire);
+  }
+  CancelToken stop_;
+  net::Fd listener_;
+  Thread thread_;
+};
+
+TEST(Link, WhatAReplicaMustNotSayStaysOutside) {
+  const auto frame = [](transfer::FrameType type, std::string_view text) {
+    const ByteView view = as_bytes(text);
+    return transfer::Frame{type, Bytes(view.begin(), view.end())};
+  };
+  const auto hello = frame(transfer::FrameType::hello, encode(transfer::test_hello("replica", 1, 1)));
+  for (const transfer::Frame& bad :
+       {frame(transfer::FrameType::answer, "{\"id\":1,\"id\":1,\"result\":{}}"),
+        frame(transfer::FrameType::answer, "[]"), frame(transfer::FrameType::ping, ""),
+        frame(transfer::FrameType::request, R"({"id":1,"method":"remove","params":{}})"),
+        frame(transfer::FrameType::extent_data, std::string(100, 'x'))}) {
+    const FalseReplica replica(std::vector<transfer::Frame>{hello, bad});
+    const auto peer = connect(replica.port());
+    ASSERT_TRUE(peer) << peer.error().text();
+    const auto answer = (*peer)->query({kVm});
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code(), ErrorCode::protocol) << answer.error().text();
+    EXPECT_EQ((*peer)->query({kVm}).error().code(), ErrorCode::not_available) << "the connection is over";
+  }
+  const FalseReplica replica(
+      std::vector<transfer::Frame>{frame(transfer::FrameType::extent_zero, std::string(40, '\0'))});
+  const auto peer = connect(replica.port());
+  ASSERT_FALSE(peer);
+  EXPECT_EQ(peer.error().code(), ErrorCode::protocol) << peer.error().text();
 }
 
 TEST(Link, WantsItsOwnProtocolName) {
@@ -450,6 +522,16 @@ TEST(Relay, WhatIsNoJsonOfOursIsRefusedAndTheRestIsWrittenAnew) {
   EXPECT_FALSE(anew(transfer::FrameType::request, head + to_base64(Bytes(40, std::byte{5})) + "\"}}"));
 }
 
+TEST(Relay, AnotherSpellingIsWithinTheBoundsToo) {
+  std::string numbers;
+  for (int i = 0; i < 200'000; ++i) numbers += "1e5,";
+  const std::string text = R"({"id":1,"method":"x","params":{"a":[)" + numbers + "0]}}";
+  const ByteView view = as_bytes(text);
+  const auto anew = made_anew({transfer::FrameType::request, Bytes(view.begin(), view.end())});
+  ASSERT_FALSE(anew);
+  EXPECT_EQ(anew.error().code(), ErrorCode::too_large) << anew.error().text();
+}
+
 TEST(Link, ConnectingIsCancelled) {
   const auto listener = net::listen_tcp("127.0.0.1", 0);  // nobody answers the handshake
   ASSERT_TRUE(listener);
@@ -460,8 +542,7 @@ TEST(Link, ConnectingIsCancelled) {
     EXPECT_TRUE(connection);
     cancel.cancel();
   });
-  const auto peer = TlsConnector(house().identity("primary"), kClock, nullptr)
-                        .connect("127.0.0.1", *net::bound_port(*listener), kLong, cancel);
+  const auto peer = connector("primary").connect("127.0.0.1", *net::bound_port(*listener), kLong, cancel);
   ASSERT_FALSE(peer);
   EXPECT_EQ(peer.error().code(), ErrorCode::cancelled) << peer.error().text();
 }

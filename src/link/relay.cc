@@ -36,8 +36,9 @@ Bytes bytes_of(std::string_view text) {
 
 // Numbers, texts and lists of our own making, whatever they looked like.
 Result<Bytes> json_anew(ByteView payload) {
-  US_TRY(const JsonObject object, JsonObject::parse(as_text(payload), payload.size()));
-  return bytes_of(object.text());
+  const auto object = JsonObject::parse(as_text(payload), payload.size());
+  if (!object) return fail(ErrorCode::protocol, object.error().message());
+  return bytes_of(object->text());
 }
 
 // What the firmware stored is compressed by the primary, and here by us.
@@ -76,9 +77,32 @@ bool gone(const Error& error) {
          error.code() == ErrorCode::cancelled;
 }
 
+// The peer is the other side.
+bool may_come(FrameType type, Side ours) {
+  switch (type) {
+    case FrameType::hello:
+    case FrameType::error:
+      return true;
+    case FrameType::answer:
+    case FrameType::applied:
+    case FrameType::cursor:
+      return ours == Side::primary;
+    default:
+      return ours == Side::replica;
+  }
+}
+
+Result<Frame> take_from(transfer::Wire& network, Side ours) {
+  US_TRY(Frame frame, transfer::read_frame(network, kForever));
+  if (!may_come(frame.type, ours))
+    return fail(ErrorCode::protocol, "a frame of type " + std::to_string(static_cast<unsigned>(frame.type)) +
+                                         " from a " + (ours == Side::primary ? "replica" : "primary"));
+  return made_anew(std::move(frame));
+}
+
 // What the two directions tell each other.
 struct Turn {
-  CancelToken admitted;  // by the daemon: its first PING
+  CancelToken admitted;  // a replica's daemon does, by its first PING
   CancelToken back_over, forth_over;
 };
 
@@ -87,7 +111,7 @@ void carry_back(transfer::Wire& daemon, transfer::Wire& network, Turn& turn) {
   while (true) {
     const auto frame = transfer::read_frame(daemon, kForever);
     if (!frame) break;
-    if (frame->type == FrameType::ping)
+    if (!turn.admitted.cancelled() && frame->type == FrameType::ping)
       turn.admitted.cancel();
     else if (!transfer::write_frame(network, frame->type, frame->payload, limits::kLinkIdle))
       break;
@@ -97,29 +121,30 @@ void carry_back(transfer::Wire& daemon, transfer::Wire& network, Turn& turn) {
   if (!CancelToken::wait({turn.forth_over}, transfer::kDrain)) network.interrupt();
 }
 
-Status carry_forth(transfer::Wire& network, transfer::Wire& daemon, Turn& turn) {
+Status carry_forth(transfer::Wire& network, transfer::Wire& daemon, Side side, Turn& turn) {
   CancelToken::wait({turn.admitted, turn.back_over}, kForever);
   if (!turn.admitted.cancelled()) {
     transfer::part(network);  // so that the refusal is not lost
     return {};
   }
   while (true) {
-    auto frame = transfer::read_frame(network, kForever);
-    if (!frame && gone(frame.error())) return {};
-    Result<Frame> anew = frame ? made_anew(std::move(*frame)) : std::move(frame);
-    if (!anew) {
-      (void)transfer::write_text(network, FrameType::error, transfer::refusal_text(0, anew.error()),
-                                 limits::kLinkCall);
+    const auto frame = take_from(network, side);
+    if (!frame) {
+      const std::string refusal = transfer::refusal_text(0, frame.error());
+      if (side == Side::primary)  // its daemon has no other way to know
+        (void)transfer::write_text(daemon, FrameType::error, refusal, limits::kLinkCall);
+      if (gone(frame.error())) return {};
+      (void)transfer::write_text(network, FrameType::error, refusal, limits::kLinkCall);
       transfer::part(network);
-      return fail(anew.error());
+      return fail(frame.error());
     }
-    if (!transfer::write_frame(daemon, anew->type, anew->payload, limits::kLinkFinish)) return {};
+    if (!transfer::write_frame(daemon, frame->type, frame->payload, limits::kLinkFinish)) return {};
   }
 }
 
 }  // namespace
 
-Status announce(transfer::Wire& daemon, const transfer::PeerIdentity& peer) {
+Status announce(transfer::Wire& daemon, const Result<transfer::PeerIdentity>& peer) {
   const Bytes packed = pack(peer);
   ByteWriter message;
   message.le(static_cast<uint32_t>(packed.size()));
@@ -127,10 +152,10 @@ Status announce(transfer::Wire& daemon, const transfer::PeerIdentity& peer) {
   return daemon.write(message.bytes(), limits::kLinkHandshake);
 }
 
-Result<transfer::PeerIdentity> read_announced(transfer::Wire& front) {
-  const auto take = [&front](MutableByteView into) -> Status {
+Result<transfer::PeerIdentity> read_announced(transfer::Wire& process, Duration timeout) {
+  const auto take = [&process, timeout](MutableByteView into) -> Status {
     while (!into.empty()) {
-      US_TRY(const size_t n, front.read(into, limits::kLinkHandshake));
+      US_TRY(const size_t n, process.read(into, timeout));
       if (n == 0) return fail(ErrorCode::not_available, "the conversation ended before it began");
       into = into.subspan(n);
     }
@@ -142,7 +167,7 @@ Result<transfer::PeerIdentity> read_announced(transfer::Wire& front) {
   if (length > kMostIdentity) return fail(ErrorCode::protocol, "nobody has so long a name");
   Bytes packed(length);
   US_CHECK(take(packed));
-  auto peer = unpack<transfer::PeerIdentity>(packed);
+  auto peer = unpack<Result<transfer::PeerIdentity>>(packed);
   if (!peer) return fail(ErrorCode::protocol, "the peer's identity cannot be read");
   return std::move(*peer);
 }
@@ -150,26 +175,32 @@ Result<transfer::PeerIdentity> read_announced(transfer::Wire& front) {
 Result<Frame> made_anew(Frame frame) {
   switch (frame.type) {
     case FrameType::hello:
+    case FrameType::answer:
     case FrameType::error: {
       US_TRY(frame.payload, json_anew(frame.payload));
-      return frame;
+      break;
     }
     case FrameType::request: {
       US_TRY(frame.payload, request_anew(frame.payload));
-      return frame;
+      break;
     }
     case FrameType::extent_data:
-    case FrameType::extent_zero:
-      return data_anew(frame);
+    case FrameType::extent_zero: {
+      US_TRY(frame, data_anew(frame));
+      break;
+    }
     default:
-      return frame;  // its length and its numbers are all there is to it
+      break;  // its length and its numbers are all there is to it
   }
+  US_CHECK(transfer::check_length(frame.type, frame.payload.size()));  // another spelling may be longer
+  return frame;
 }
 
-Status relay(transfer::Wire& network, transfer::Wire& daemon) {
+Status relay(transfer::Wire& network, transfer::Wire& daemon, Side side) {
   Turn turn;
+  if (side == Side::primary) turn.admitted.cancel();
   Thread back("link-back", [&] { carry_back(daemon, network, turn); });
-  const Status status = carry_forth(network, daemon, turn);
+  const Status status = carry_forth(network, daemon, side, turn);
   (void)daemon.shutdown();
   turn.forth_over.cancel();
   back.join();

@@ -15,15 +15,14 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-net::TlsOptions tls_options(const LinkIdentity& identity) {
-  net::TlsOptions options;
-  options.certificate_file = identity.certificate_file;
-  options.key_file = identity.key_file;
-  options.authority_file = identity.authority_file;
-  options.peer = net::PeerCheck::required;
-  options.tls13_only = true;
-  options.alpn = {kAlpn};
-  return options;
+ipc::TlsSetup tls_setup(const LinkIdentity& identity) {
+  ipc::TlsSetup tls;
+  tls.certificate_file = identity.certificate_file;
+  tls.key_file = identity.key_file;
+  tls.authority_file = identity.authority_file;
+  tls.mutual = true;
+  tls.alpn = {kAlpn};
+  return tls;
 }
 
 transfer::Hello make_hello(const LinkIdentity& identity, const Clock& clock) {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "net/tls.h"
+#include "ipc/setup.h"
 #include "transfer/peer.h"
 #include "transfer/wire.h"
 
@@ -20,7 +20,8 @@ struct LinkIdentity {
   std::string authority_file;  // who may have signed the other side's certificate
 };
 
-net::TlsOptions tls_options(const LinkIdentity& identity);
+// The files are not read yet.
+ipc::TlsSetup tls_setup(const LinkIdentity& identity);
 transfer::Hello make_hello(const LinkIdentity& identity, const Clock& clock);
 // From the certificate alone: its names in lower case, the common name first.
 Result<transfer::PeerIdentity> identity_of(const net::TlsStream& stream);

@@ -131,6 +131,13 @@ tl::unexpected<Error> fail_socket(int error_number, std::string_view what) {
   }
 }
 
+Result<SocketPair> socket_pair(int kind) {
+  int ends[2];
+  if (socketpair(AF_UNIX, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+    return fail_errno(errno, "making a socket pair");
+  return SocketPair{Fd(ends[0]), Fd(ends[1])};
+}
+
 Status wait_ready(int fd, Ready ready, Monotonic until, const CancelToken& cancel, std::string_view what) {
   while (true) {
     US_CHECK(cancel.check());

@@ -53,6 +53,13 @@ Result<Connection> connect_tcp(const std::string& host, uint16_t port, Duration 
                                const CancelToken& cancel = {});
 Result<Connection> connect_unix(const std::string& path);
 
+// Two ends of one stream within the host.
+struct SocketPair {
+  Fd ours, theirs;
+};
+// `kind`: SOCK_STREAM or SOCK_SEQPACKET.
+Result<SocketPair> socket_pair(int kind);
+
 enum class Ready : uint8_t { to_read, to_write };
 // ErrorCode::timeout at `until`, ErrorCode::cancelled when cancelled. `what` begins the message.
 Status wait_ready(int fd, Ready ready, Monotonic until, const CancelToken& cancel, std::string_view what);

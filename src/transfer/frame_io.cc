@@ -37,11 +37,7 @@ Status write_frame(Wire& wire, FrameType type, ByteView payload, Duration timeou
 }
 
 Status write_text(Wire& wire, FrameType type, std::string_view json, Duration timeout) {
-  const size_t most = type == FrameType::hello ? kMostHello : limits::kMostControlPayload;
-  if (json.size() > most)
-    return fail(ErrorCode::too_large, "a message of " + std::to_string(json.size()) +
-                                          " bytes, more than the " + std::to_string(most) +
-                                          " of the replication protocol");
+  US_CHECK(check_length(type, json.size()));
   return write_frame(wire, type, as_bytes(json), timeout);
 }
 

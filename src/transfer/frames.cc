@@ -51,6 +51,10 @@ bool find_bounds(FrameType type, Bounds& bounds) {
   return false;
 }
 
+std::string name_of(FrameType type) {
+  return "a frame of type " + std::to_string(static_cast<unsigned>(type));
+}
+
 uint64_t hash64(ByteView bytes, uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
@@ -114,15 +118,19 @@ Result<FrameHeader> decode_header(ByteView bytes) {
     return fail(ErrorCode::protocol, "not a frame of the replication protocol, version 1");
   if (check != header_check(bytes))
     return fail(ErrorCode::protocol, "the check of a frame header does not match");
-  Bounds bounds;
-  const std::string name = "a frame of type " + std::to_string(static_cast<unsigned>(type));
-  if (!find_bounds(type, bounds)) return fail(ErrorCode::protocol, name + ", which is not known");
-  if (flags != 0) return fail(ErrorCode::protocol, name + " with unknown flags");
-  if (length < bounds.least) return fail(ErrorCode::protocol, name + " is too short");
-  if (length > bounds.most)
-    return fail(ErrorCode::too_large,
-                name + " of " + std::to_string(length) + " bytes, at most " + std::to_string(bounds.most));
+  US_CHECK(check_length(type, length));
+  if (flags != 0) return fail(ErrorCode::protocol, name_of(type) + " with unknown flags");
   return FrameHeader{type, length};
+}
+
+Status check_length(FrameType type, size_t length) {
+  Bounds bounds;
+  if (!find_bounds(type, bounds)) return fail(ErrorCode::protocol, name_of(type) + ", which is not known");
+  if (length < bounds.least) return fail(ErrorCode::protocol, name_of(type) + " is too short");
+  if (length > bounds.most)
+    return fail(ErrorCode::too_large, name_of(type) + " of " + std::to_string(length) + " bytes, at most " +
+                                          std::to_string(bounds.most));
+  return {};
 }
 
 Bytes encode_frame(FrameType type, ByteView payload) {

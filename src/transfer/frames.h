@@ -41,6 +41,8 @@ struct FrameHeader {
 // Of a header, over what stands before it. `header` has at least kHeaderSize.
 uint32_t header_check(ByteView header);
 Result<FrameHeader> decode_header(ByteView bytes);
+// Of a payload: ErrorCode::too_large, or protocol when the type is not known or wants more.
+Status check_length(FrameType type, size_t length);
 // A whole frame. The payload's length is within the bounds of the type.
 Bytes encode_frame(FrameType type, ByteView payload);
 

@@ -23,8 +23,9 @@ def vm(site):
 def test_each_has_its_user_and_no_rights(site, vm):
     helpers = site.daemon("B").helpers()
     assert sorted(helpers.values()) == ["understudy-front", "understudy-front", "understudy-link"]
-    assert sorted(site.daemon("A").helpers().values()) == ["understudy-front", "understudy-front"]  # it receives nothing
-    for pid, name in helpers.items():
+    sends = site.daemon("A").helpers()  # its link speaks with host B
+    assert sorted(sends.values()) == ["understudy-front", "understudy-front", "understudy-link"]
+    for pid, name in (helpers | sends).items():
         status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
         user = pwd.getpwnam(name)
         assert status["Uid"].split() == [str(user.pw_uid)] * 4 and status["Gid"].split() == [str(user.pw_gid)] * 4, name
@@ -32,14 +33,16 @@ def test_each_has_its_user_and_no_rights(site, vm):
         assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}, name
         assert os.listdir(f"/proc/{pid}/root") == [], "its file system is an empty folder"
         for namespace in ("net", "ipc"):
-            assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/{site.daemon('B').pid}/ns/{namespace}")
+            for host in ("A", "B"):
+                assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/{site.daemon(host).pid}/ns/{namespace}")
         files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         own = {f for f in files if not re.match(r"socket:|anon_inode:|pipe:|/dev/null", f)}
         assert all(f.endswith(".log") for f in own), own  # the daemon's standard error
 
 
-def killed(site, name):
-    daemon = site.daemon("B")
+def killed(site, name, host="B"):
+    daemon = site.daemon(host)
+    until(lambda: site.cli(host, "list", check=False).returncode == 0, 30, "it has started")  # all of its processes serve
     before = daemon.helpers(name)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
@@ -50,10 +53,11 @@ def killed(site, name):
     until(others_run, 30, f"another {name} runs")
 
 
-def test_a_killed_link_costs_its_connection(site, vm):
-    daemon, pid = site.daemon("B"), site.daemon("B").pid
+@pytest.mark.parametrize("host", ["A", "B"])
+def test_a_killed_link_costs_its_connection(site, vm, host):
+    daemon, pid = site.daemon(host), site.daemon(host).pid
     newest = site.points(vm)[-1]["sequence"]
-    killed(site, "understudy-link")
+    killed(site, "understudy-link", host)
     assert daemon.lines(message="a process has ended, and is started again", program="understudy-link", how="signal 9")
     until(lambda: site.points(vm)[-1]["sequence"] > newest, 120, "replication goes on")
     assert daemon.pid == pid and daemon.running()

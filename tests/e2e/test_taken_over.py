@@ -1,6 +1,6 @@
 """What is left to somebody who took over understudy-front or understudy-link: nothing of the host, of a store or of libvirt, no
-way out, and no name but those that were proven to it. The programs are the product's, but these two obey whoever connects
-(tests/hostile)."""
+way out, and no name but those that were proven to it. The programs are the product's, but these two obey whoever is at the other
+end of a connection (tests/hostile)."""
 import re
 import shutil
 import subprocess
@@ -12,15 +12,14 @@ from sites import BIN, IDLE, PASSWORD, PORT, until
 FRONT, LINK = 5986, PORT
 
 
-@pytest.fixture(scope="module")
-def programs(site):
-    folder = site.b.path("/var/lib/understudy") / "hostile"
+def hostile_programs(host):
+    folder = host.path("/var/lib/understudy") / "hostile"
     folder.mkdir()
     for name in ("understudyd", "understudy-guard"):
         shutil.copy2(BIN / name, folder)
     for name in ("understudy-front", "understudy-link"):
         shutil.copy2(BIN / "hostile" / "understudy-front", folder / name)
-    yield Path("/var/lib/understudy/hostile")
+    return Path("/var/lib/understudy/hostile")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +49,10 @@ class Attacker:
 
 
 @pytest.fixture(scope="module")
-def attacker(site, programs, replica):
+def attacker(site, replica):
     daemon = site.daemon("B")
     daemon.stop()
-    daemon.programs = programs
+    daemon.programs = hostile_programs(site.b)
     daemon.start()
     yield Attacker(site)
     daemon.programs = BIN
@@ -116,6 +115,27 @@ def test_a_link_speaks_for_hosts_and_for_nobody_else(site, attacker):
     assert attacker.order("claim unix 0", LINK).startswith("no")
     assert attacker.order(f"claim password admin {PASSWORD}", LINK).startswith("no")
     assert site.daemon("B").running()
+
+
+def test_the_way_to_a_replica_host_leads_nowhere_else(site, attacker, replica):
+    """Host B is the attacker's; its answers take over the link of host A that speaks with it."""
+    orders = ["read /etc/shadow", f"write {site.a.disk_paths('kept')['vda']}", "run /bin/sh", "signal 1", "root", "namespace", "listen",
+              f"connect {site.b.address} 22", "unix /run/libvirt/libvirt-sock", "claim unix 0", f"say host-b {'x' * 64}"]
+    a, b = site.daemon("A"), site.daemon("B")
+    a.stop()
+    b.stop()
+    a.programs = hostile_programs(site.a)
+    waits = site.b.popen(["busybox", "nc", "-l", "-p", str(PORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        a.start()
+        answers = waits.communicate("".join(order + "\n" for order in orders), timeout=120)[0].splitlines()
+        assert len(answers) == len(orders) and all(answer.startswith("no") for answer in answers), list(zip(orders, answers))
+        assert a.running()
+    finally:
+        waits.kill()
+        a.programs = BIN
+        a.restart()
+        b.start()
 
 
 def answers(attacker):

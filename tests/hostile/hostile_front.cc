@@ -1,5 +1,6 @@
-// In the place of understudy-front or understudy-link: confined as they are, but whoever connects to its
-// listener says what it does. A line is an order, a line comes back: "yes ...", or "no" with the reason.
+// In the place of understudy-front or understudy-link: confined as they are, but whoever is at the other end
+// of a connection says what it does. A line is an order, a line comes back: "yes ...", or "no" with the
+// reason.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -72,6 +73,7 @@ class Obeyed {
           return fail(ErrorCode::invalid_parameter, "no XML here");
         }) {}
 
+  void take_lane(net::Fd lane) { lane_ = std::move(lane); }
   std::string obey(const std::string& line) {
     std::istringstream words(line);
     std::string verb;
@@ -81,6 +83,7 @@ class Obeyed {
     if (verb == "lane") return speak_raw(words);
     if (verb == "notice") return notice(words);
     if (verb == "peer") return peer(words);
+    if (verb == "say") return say(words);
     return try_to(verb, words);
   }
 
@@ -146,6 +149,20 @@ class Obeyed {
     frame = transfer::read_frame(wire, kLong);
     return frame ? "no " + std::string(as_text(frame->payload)) : "no answer";
   }
+  // say NAME [BYTES]: on the lane of a connection to a replica host, that it is NAME, and then these
+  std::string say(std::istringstream& words) {
+    transfer::PeerIdentity identity;
+    std::string nonsense;
+    words >> identity.common_name >> nonsense;
+    if (!lane_) return "no lane";
+    link::SocketWire wire(std::move(lane_), CancelToken());
+    if (!link::announce(wire, identity)) return "no announcement";
+    const auto greeting = transfer::read_frame(wire, kLong);
+    if (!greeting) return "no " + greeting.error().message();
+    (void)wire.write(as_bytes(nonsense), kLong);
+    const auto frame = transfer::read_frame(wire, kLong);
+    return frame ? "yes " + std::string(as_text(frame->payload)) : "no answer";
+  }
   // notice NUMBER: any notice, without a descriptor
   std::string notice(std::istringstream& words) {
     int number = 0;
@@ -154,36 +171,48 @@ class Obeyed {
   }
 
   ipc::Control& control_;
+  net::Fd lane_;
   ipc::RemoteSessions sessions_;
   std::unique_ptr<session::Session> session_;
 };
 
-}  // namespace
+void obey_lines(Obeyed& attacker, net::Connection connection) {
+  net::PlainStream stream(std::move(connection), {});
+  std::string line;
+  std::byte byte;
+  while (true) {
+    const auto n = stream.read({&byte, 1}, kLong);
+    if (!n || *n == 0) return;
+    if (byte != std::byte{'\n'}) {
+      line += static_cast<char>(byte);
+      continue;
+    }
+    if (!stream.write_all(as_bytes(attacker.obey(line) + "\n"), kLong)) return;
+    line.clear();
+  }
+}
 
-static Status serve(ipc::Control& control) {
+Status serve(ipc::Control& control) {
   auto setup = control.receive(kLong, {});
-  if (!setup || setup->descriptors.size() != 1) return fail(ErrorCode::protocol, "no setup");
-  const net::Fd listener = std::move(setup->descriptors.front());
+  if (!setup) return fail(setup.error());
+  const bool listens = !setup->descriptors.empty();  // else it is given connections to replica hosts
   US_CHECK(control.send(ipc::Notice::ready));
   Obeyed attacker(control);
   while (true) {
-    auto connection = net::accept(listener, {});
-    if (!connection) return fail(connection.error());
-    net::PlainStream stream(std::move(*connection), {});
-    std::string line;
-    std::byte byte;
-    while (true) {
-      const auto n = stream.read({&byte, 1}, kLong);
-      if (!n || *n == 0) break;
-      if (byte != std::byte{'\n'}) {
-        line += static_cast<char>(byte);
-        continue;
-      }
-      if (!stream.write_all(as_bytes(attacker.obey(line) + "\n"), kLong)) break;
-      line.clear();
+    if (listens) {
+      auto connection = net::accept(setup->descriptors.front(), {});
+      if (!connection) return fail(connection.error());
+      obey_lines(attacker, std::move(*connection));
+    } else {
+      auto given = control.receive(Duration::seconds(3600), {});
+      if (!given) return fail(given.error());
+      attacker.take_lane(std::move(given->descriptors.at(1)));
+      obey_lines(attacker, {std::move(given->descriptors.at(0)), "replica host"});
     }
   }
 }
+
+}  // namespace
 
 }  // namespace understudy
 
