@@ -174,6 +174,46 @@ TEST_F(GateTest, EachKindOfProof) {
   EXPECT_EQ(gate_->identify(evidence).error().code(), ErrorCode::unauthenticated);
 }
 
+TEST_F(GateTest, ARevokedCertificateIsNobody) {
+  const TempFile list;
+  const RevokedCertificates revoked(list.path());
+  const Gate gate(nullptr, *CertificateMap::parse("cn:ops ops-card reader", "map"), &revoked);
+  const std::string mine(64, 'A'), other(64, 'B');
+  Evidence evidence;
+  evidence.certificate = CertificateSeen{mine, "ops"};
+  EXPECT_TRUE(gate.identify(evidence));  // no list
+  ASSERT_TRUE(revoke(list.path(), other, "another"));
+  EXPECT_TRUE(gate.identify(evidence));
+  ASSERT_TRUE(revoke(list.path(), "aA:" + std::string(62, 'a'), "ops: its card was lost"));
+  ASSERT_TRUE(revoke(list.path(), mine, "once more"));
+  EXPECT_EQ(list.read(), "sha256:" + other + "  # another\nsha256:" + mine + "  # ops: its card was lost\n");
+  const auto refused = gate.identify(evidence);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::unauthenticated);
+  EXPECT_THAT(refused.error().message(),
+              testing::HasSubstr("'ops' (" + mine + ") is revoked by " + list.path()));
+}
+
+TEST(RevokedCertificates, AListThatCannotBeReadRevokesAll) {
+  const TempFile list;
+  const RevokedCertificates revoked(list.path());
+  const std::string mine(64, 'A');
+  for (const char* bad : {"sha256:12\n", "# fine\nnonsense\n", "sha256:\n"}) {
+    list.write(bad);
+    const Status judged = revoked.check(mine, "host-a");
+    ASSERT_FALSE(judged) << bad;
+    EXPECT_EQ(judged.error().code(), ErrorCode::access_denied);
+    EXPECT_THAT(judged.error().message(), testing::HasSubstr(list.path() + " line "));
+    EXPECT_FALSE(revoke(list.path(), mine, ""));
+    EXPECT_EQ(list.read(), bad);
+  }
+  list.write("# nobody\n");
+  EXPECT_TRUE(revoked.check(mine, "host-a"));
+  EXPECT_FALSE(revoked.check("not a thumbprint", "host-a"));
+  EXPECT_FALSE(revoke(list.path(), "not a thumbprint", ""));
+  EXPECT_FALSE(revoke(list.path(), mine, "two\nlines"));
+}
+
 TEST(Attempts, AnAddressWaitsLongerAfterEachWrongPasswordAndOthersDoNot) {
   Attempts attempts;
   Monotonic now{1'000'000'000};

@@ -1,8 +1,5 @@
 #include "authz/certificate_map.h"
 
-#include <algorithm>
-#include <cctype>
-
 #include "authz/text_file.h"
 
 namespace understudy::authz {
@@ -10,15 +7,6 @@ namespace {
 
 constexpr size_t kMostMapFile = 1 << 20;
 constexpr size_t kMostEntries = 1000;
-constexpr size_t kThumbprintLength = 64;
-
-// Upper-case hex without colons.
-std::string plain_thumbprint(std::string_view text) {
-  std::string plain;
-  for (const char c : text)
-    if (c != ':') plain += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return plain;
-}
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
@@ -39,10 +27,9 @@ std::optional<CertificateMap::Entry> parse_entry(std::string_view line) {
   if (!role) return std::nullopt;
   CertificateMap::Entry entry{{}, {}, std::string(words[1]), *role};
   if (words[0].substr(0, 7) == "sha256:") {
-    entry.thumbprint = plain_thumbprint(words[0].substr(7));
-    const bool hex = std::all_of(entry.thumbprint.begin(), entry.thumbprint.end(),
-                                 [](unsigned char c) { return std::isxdigit(c) != 0; });
-    if (entry.thumbprint.size() != kThumbprintLength || !hex) return std::nullopt;
+    const auto thumbprint = parse_thumbprint(words[0].substr(7));
+    if (!thumbprint) return std::nullopt;
+    entry.thumbprint = *thumbprint;
   } else if (words[0].substr(0, 3) == "cn:" && words[0].size() > 3) {
     entry.common_name = words[0].substr(3);
   } else {
@@ -78,9 +65,9 @@ Result<CertificateMap> CertificateMap::load(const std::string& path) {
 
 std::optional<CertificateMap::Entry> CertificateMap::find(std::string_view thumbprint,
                                                           std::string_view common_name) const {
-  const std::string wanted = plain_thumbprint(thumbprint);
+  const auto wanted = parse_thumbprint(thumbprint);
   for (const Entry& entry : entries_)
-    if (!entry.thumbprint.empty() && entry.thumbprint == wanted) return entry;
+    if (wanted && entry.thumbprint == *wanted) return entry;
   for (const Entry& entry : entries_)
     if (!entry.common_name.empty() && entry.common_name == common_name) return entry;
   return std::nullopt;

@@ -54,8 +54,9 @@ Result<std::optional<Password>> read_authorization(std::string_view header) {
   return Password{pair->substr(0, colon), pair->substr(colon + 1)};
 }
 
-Gate::Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates)
-    : passwords_(std::move(passwords)), certificates_(std::move(certificates)) {}
+Gate::Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates,
+           const RevokedCertificates* revoked)
+    : passwords_(std::move(passwords)), certificates_(std::move(certificates)), revoked_(revoked) {}
 
 Result<Identity> Gate::by_password(const Password& given, const std::string& from) const {
   const SystemClock clock;
@@ -80,6 +81,9 @@ Result<Identity> Gate::identify(const Evidence& evidence) const {
   }
   if (!evidence.certificate) return unknown("neither a password nor a client certificate came");
   const CertificateSeen& seen = *evidence.certificate;
+  if (revoked_ != nullptr)
+    if (const Status good = revoked_->check(seen.thumbprint, seen.common_name); !good)
+      return fail(ErrorCode::unauthenticated, good.error().message(), good.error().hint());
   const auto known = certificates_.find(seen.thumbprint, seen.common_name);
   if (!known)
     return fail(ErrorCode::unauthenticated,

@@ -10,6 +10,7 @@
 #include "authz/certificate_map.h"
 #include "authz/identity.h"
 #include "authz/password_file.h"
+#include "authz/revoked.h"
 
 namespace understudy::authz {
 
@@ -47,8 +48,10 @@ Result<std::optional<Password>> read_authorization(std::string_view header);
 
 class Gate {
  public:
-  // `passwords` may be null: then nobody logs in with one.
-  Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates);
+  // `passwords` may be null: then nobody logs in with one. So may `revoked`: then no certificate is; else it
+  // outlives the gate.
+  Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates,
+       const RevokedCertificates* revoked = nullptr);
   // Unix socket: root and nobody else. With a password it is the password file's to say, whatever the
   // certificate says; otherwise the certificate's. ErrorCode::unauthenticated; timeout for an address that
   // has to wait (attempts.h), and then its password is not looked at.
@@ -58,6 +61,7 @@ class Gate {
   Result<Identity> by_password(const Password& given, const std::string& from) const;
   std::unique_ptr<PasswordFile> passwords_;
   CertificateMap certificates_;
+  const RevokedCertificates* const revoked_;
   mutable Attempts attempts_;
 };
 

@@ -96,20 +96,6 @@ Result<Users> parse_users(const std::string& path, std::string_view text) {
   return users;
 }
 
-// What tells one content of the file from the next without reading it.
-struct Stamp {
-  bool there = false;
-  ino_t inode = 0;
-  off_t size = 0;
-  int64_t modified_ns = 0;
-  bool operator==(const Stamp&) const = default;
-  static Stamp of(const std::string& path) {
-    struct stat info {};
-    if (stat(path.c_str(), &info) != 0) return {};
-    return {true, info.st_ino, info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
-  }
-};
-
 bool same_digest(const Digest& a, const Digest& b) {
   uint8_t difference = 0;
   for (size_t i = 0; i < a.size(); ++i) difference = static_cast<uint8_t>(difference | (a[i] ^ b[i]));
@@ -122,7 +108,7 @@ struct PasswordFile::State {
   std::string path;
   std::mutex lock;  // users, stamp, remembered
   Users users;
-  std::optional<Stamp> stamp;
+  std::optional<FileStamp> stamp;
   struct Remembered {
     Digest digest;
     Monotonic until;
@@ -142,7 +128,7 @@ struct PasswordFile::State {
 
 // Called with the lock held.
 void PasswordFile::State::refresh() {
-  const Stamp now = Stamp::of(path);
+  const FileStamp now = FileStamp::of(path);
   if (stamp && *stamp == now) return;
   stamp = now;
   users.clear();

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 
@@ -57,6 +59,22 @@ Status replace_text_file(const std::string& path, const std::string& content) {
   const File dir{open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (dir.fd >= 0) fsync(dir.fd);
   return {};
+}
+
+FileStamp FileStamp::of(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return {};
+  return {true, info.st_ino, info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+std::optional<std::string> parse_thumbprint(std::string_view text) {
+  std::string plain;
+  for (const char c : text)
+    if (c != ':') plain += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  const bool hex =
+      std::all_of(plain.begin(), plain.end(), [](unsigned char c) { return std::isxdigit(c) != 0; });
+  if (plain.size() != 64 || !hex) return std::nullopt;
+  return plain;
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {

@@ -87,6 +87,10 @@ constexpr Option kCertificateHost[] = {
     {"authority", "DIR", "the folder of the authority (required)"},
     {"out", "DIR", "where host.crt, host.key and authority.crt are written (required)"},
 };
+constexpr Option kCertificateRevoke[] = {
+    {"reason", "TEXT", "kept beside it"},
+    {"file", "FILE", "the list (/etc/understudy/revoked)"},
+};
 constexpr Option kUserAdd[] = {
     {"role", "ROLE", "reader, operator or administrator (required)"},
     {"file", "FILE", "the password file (/etc/understudy/users)"},
@@ -233,6 +237,12 @@ const Command kCommands[] = {
     {"certificate host", "NAMES", "Make the certificate of a host", kCertificateHost,
      "NAMES are its names and addresses, separated by commas; the first is its common name.",
      certificate_host, true},
+    {"certificate revoke", "CERTIFICATE", "Refuse a certificate from now on", kCertificateRevoke,
+     "CERTIFICATE is a file, or a thumbprint as `understudy certificate show` shows it. Of whom it is may "
+     "neither\n"
+     "replicate to this host, nor be replicated to, nor log in with it; open connections end. Do it on each\n"
+     "host. The daemon is not asked; to take it back, take the line out of the file.",
+     certificate_revoke, true},
     {"certificate show", "FILE", "Show a certificate and its thumbprint", {}, "", certificate_show, true},
     {"store list",
      "DIR",

@@ -59,6 +59,7 @@ Status vm_stop(Session& session, const Arguments& arguments);
 // local_commands.cc
 Status certificate_authority(Session& session, const Arguments& arguments);
 Status certificate_host(Session& session, const Arguments& arguments);
+Status certificate_revoke(Session& session, const Arguments& arguments);
 Status certificate_show(Session& session, const Arguments& arguments);
 Status user_add(Session& session, const Arguments& arguments);
 // store_commands.cc

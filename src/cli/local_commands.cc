@@ -1,5 +1,6 @@
 // Files of this host: certificates and the password file. No daemon is needed.
 #include "authz/password_file.h"
+#include "authz/revoked.h"
 #include "cli/commands.h"
 #include "cli/text.h"
 #include "net/certificate.h"
@@ -8,6 +9,7 @@ namespace understudy::cli {
 namespace {
 
 constexpr const char* kUserFile = "/etc/understudy/users";
+constexpr const char* kRevokedFile = "/etc/understudy/revoked";
 
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
@@ -61,6 +63,29 @@ Status certificate_host(Session& session, const Arguments& arguments) {
 Status certificate_show(Session& session, const Arguments& arguments) {
   US_TRY(const auto info, net::load_certificate_info(arguments.argument(0)));
   print(session, info, "");
+  return {};
+}
+
+Status certificate_revoke(Session& session, const Arguments& arguments) {
+  std::string thumbprint = arguments.argument(0);
+  std::string whose;
+  if (thumbprint.find_first_of("/.") != std::string::npos) {
+    US_TRY(const auto info, net::load_certificate_info(thumbprint));
+    thumbprint = info.thumbprint;
+    whose = info.common_name;
+  }
+  const std::string file = arguments.text("file", kRevokedFile);
+  std::string remark = whose;
+  if (const std::string reason = arguments.text("reason"); !reason.empty())
+    remark += (remark.empty() ? "" : ": ") + reason;
+  US_CHECK(authz::revoke(file, thumbprint, remark));
+  JsonObject object;
+  object.set("thumbprint", thumbprint);
+  object.set("file", file);
+  session.print("The certificate " + printable(whose.empty() ? thumbprint : "of " + whose) +
+                    " is refused here from now on (" + file +
+                    ").\nNext: the same on each other host that knows its authority\n",
+                object);
   return {};
 }
 

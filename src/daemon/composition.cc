@@ -140,6 +140,12 @@ class Daemon final : public Composition {
     return {config_.host_name, UNDERSTUDY_VERSION, r.certificate, r.key, r.authority};
   }
 
+  link::StillGood still_good() const {
+    return [this](const transfer::PeerIdentity& peer) {
+      return revoked_.check(peer.thumbprint, peer.common_name);
+    };
+  }
+
   Result<std::unique_ptr<transfer::Source>> open_source(const Uuid& vm,
                                                         const std::vector<DiskGeometry>& disks) {
     US_TRY(const hypervisor::ExportInfo info, hypervisor_.export_of(vm));
@@ -167,10 +173,12 @@ class Daemon final : public Composition {
     outgoing_ = std::make_unique<OutgoingHost>(config_.run_directory + "/empty", config_.log_json,
                                                config_.log_level == "debug");
     throttle_ = std::make_shared<transfer::Throttle>(config_.replication.bandwidth);
-    connector_ = std::make_unique<link::LinkConnector>(link_identity(), clock_, throttle_,
-                                                       [this](ByteView outgoing, int connection, int lane) {
-                                                         return outgoing_->give(outgoing, connection, lane);
-                                                       });
+    connector_ = std::make_unique<link::LinkConnector>(
+        link_identity(), clock_, throttle_,
+        [this](ByteView outgoing, int connection, int lane) {
+          return outgoing_->give(outgoing, connection, lane);
+        },
+        still_good());
     performer::Ports ports{hypervisor_,
                            *connector_,
                            files_,
@@ -206,13 +214,13 @@ class Daemon final : public Composition {
   }
 
   void start_link() {
-    replication_ =
-        std::make_unique<ReplicationService>(*core_, *registry_, config_.host_name,
-                                             [this](const std::string& storage) { return look_at(storage); });
+    replication_ = std::make_unique<ReplicationService>(
+        *core_, *registry_, config_.host_name,
+        [this](const std::string& storage) { return look_at(storage); }, still_good());
     listener_ = std::make_unique<Listener>(
         config_.replication.address,
         LinkHost::Parts{*replication_, clock_, link_identity(), config_.run_directory + "/empty",
-                        config_.log_json, config_.log_level == "debug"});
+                        config_.log_json, config_.log_level == "debug", still_good()});
     if (!registry_->settings().recovery_server_enabled) return;
     listener_->want();
     // A listener that cannot run is shown (OperationalStatus 6); the rest of the host goes on.
@@ -242,7 +250,7 @@ class Daemon final : public Composition {
       US_TRY(certificates, authz::CertificateMap::load(m.certificate_map));
     }
     gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file),
-                                          std::move(certificates));
+                                          std::move(certificates), &revoked_);
     sessions_ = std::make_unique<session::LocalSessions>(*gate_, *manager_);
     FrontHost::Parts parts{*sessions_, config_.run_directory + "/empty", config_.log_json,
                            config_.log_level == "debug"};
@@ -256,6 +264,7 @@ class Daemon final : public Composition {
   }
 
   const Config config_;
+  const authz::RevokedCertificates revoked_{config_.revoked};
   SystemClock clock_;
   RandomIds ids_;
   files::PosixFiles files_;

@@ -172,6 +172,7 @@ Result<Config> parse_config(const std::string& text, const std::string& source_n
   root.text("run_directory", config.run_directory, 1);
   root.flag("log_json", config.log_json);
   root.text("log_level", config.log_level);
+  root.text("revoked", config.revoked, 1);
   US_CHECK(read_management(root.section("management"), config.management));
   US_CHECK(read_replication(root.section("replication"), config.replication));
   US_CHECK(read_hypervisor(root.section("hypervisor"), config.hypervisor));

@@ -19,6 +19,7 @@ struct Config {
   std::string run_directory = "/run/understudy";        // wsman.sock
   bool log_json = true;
   std::string log_level = "info";
+  std::string revoked = "/etc/understudy/revoked";  // certificates that count no more
 
   struct Management {
     std::string socket;   // default: run_directory/wsman.sock

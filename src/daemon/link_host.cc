@@ -35,6 +35,7 @@ Result<std::unique_ptr<LinkHost>> LinkHost::start(const Parts& parts, const std:
 void LinkHost::serve(net::Fd lane, const CancelToken& stop) {
   link::DaemonWire wire(std::move(lane), stop);
   const auto peer = link::read_announced(wire.plain(), limits::kLinkHandshake);
+  if (peer) wire.heed([&] { return parts_.still_good(*peer); });
   const Status ended =
       peer ? transfer::serve(wire, *peer, link::make_hello(parts_.identity, parts_.clock), parts_.service)
            : fail(peer.error());

@@ -21,6 +21,7 @@ class LinkHost {
     std::string root;  // an empty folder
     bool log_json;
     bool log_debug;
+    link::StillGood still_good;
   };
   // Listens when it returns.
   static Result<std::unique_ptr<LinkHost>> start(const Parts& parts, const std::string& address,

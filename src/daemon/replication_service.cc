@@ -43,17 +43,21 @@ Status ReplicationService::admit(const transfer::PeerIdentity& peer) {
   if (!registry_.settings().recovery_server_enabled)
     return fail(ErrorCode::not_supported, host_name_ + " is not enabled as a recovery server",
                 "on " + host_name_ + ": understudy server enable");
-  const auto entry = registry_.entry_for(all_names(peer));
-  if (!entry) {
-    log_warning("link", "a host without an authorization entry was refused",
+  const auto refused = [&](const char* what, const Error& error) {
+    log_warning("link", what,
                 {{"name", peer.common_name}, {"thumbprint", peer.thumbprint}, {"from", peer.address}});
-    return fail(entry.error());
-  }
+    return fail(error);
+  };
+  if (const Status good = still_good_(peer); !good)
+    return refused("a host with a revoked certificate was refused", good.error());
+  if (const auto entry = registry_.entry_for(all_names(peer)); !entry)
+    return refused("a host without an authorization entry was refused", entry.error());
   return {};
 }
 
 Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::PeerIdentity& peer,
                                                             const transfer::PrepareRequest& request) {
+  US_CHECK(admit(peer));
   US_TRY(const AuthorizationEntry entry, registry_.entry_for(all_names(peer)));
   US_CHECK(check(request.definition));
   if (look_) {

@@ -14,9 +14,15 @@ class ReplicationService final : public transfer::PeerService {
  public:
   // Looks at the folder that replicas of an entry are kept in, before the first one is made there.
   using LookAt = std::function<Finding(const std::string& storage)>;
-  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name,
-                     LookAt look = {})
-      : core_(core), registry_(registry), host_name_(std::move(host_name)), look_(std::move(look)) {}
+  // Whether a peer's certificate still counts.
+  using StillGood = std::function<Status(const transfer::PeerIdentity& peer)>;
+  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name, LookAt look,
+                     StillGood still_good)
+      : core_(core),
+        registry_(registry),
+        host_name_(std::move(host_name)),
+        look_(std::move(look)),
+        still_good_(std::move(still_good)) {}
 
   Status admit(const transfer::PeerIdentity& peer) override;
   Result<transfer::PrepareAnswer> prepare(const transfer::PeerIdentity& peer,
@@ -35,6 +41,7 @@ class ReplicationService final : public transfer::PeerService {
   const Registry& registry_;
   std::string host_name_;
   LookAt look_;
+  StillGood still_good_;
 };
 
 }  // namespace understudy::daemon

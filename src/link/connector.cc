@@ -40,7 +40,9 @@ Result<std::unique_ptr<transfer::Peer>> LinkConnector::try_connect(const std::st
   connection.fd = {};  // the process has them
   lane.theirs = {};
   auto wire = std::make_unique<SocketWire>(std::move(lane.ours), cancel);
-  US_CHECK(read_announced(*wire, Duration{outgoing.handshake_us} + kItsWord));
+  US_TRY(const transfer::PeerIdentity peer,
+         read_announced(*wire, Duration{outgoing.handshake_us} + kItsWord));
+  wire->heed([good = still_good_, peer] { return good(peer); });
   US_TRY(auto client, transfer::Client::greet(std::move(wire), make_hello(identity_, clock_),
                                               left(limits::kLinkHandshake), throttle_));
   return client;

@@ -104,11 +104,14 @@ class Listening {
 std::unique_ptr<Listening> listen(FakeService& service, uint16_t port = 0) {
   return std::make_unique<Listening>(house().identity("replica"), service, port);
 }
+std::atomic<bool> revoked{false};  // every certificate
+
 // And the connections to a replica host.
 LinkConnector connector(const std::string& who) {
   static std::mutex mutex;
   static ipc::Conversations conversations("link-out", 64);
-  return {house().identity(who), kClock, nullptr, [](ByteView outgoing, int connection, int lane) -> Status {
+  return {house().identity(who), kClock, nullptr,
+          [](ByteView outgoing, int connection, int lane) -> Status {
             auto sockets = std::make_shared<net::SocketPair>(net::SocketPair{
                 net::Fd(fcntl(connection, F_DUPFD_CLOEXEC, 0)), net::Fd(fcntl(lane, F_DUPFD_CLOEXEC, 0))});
             const std::lock_guard lock(mutex);
@@ -117,6 +120,9 @@ LinkConnector connector(const std::string& who) {
                   carry_out(packed, std::move(sockets->ours), std::move(sockets->theirs), stop);
                 });
             return {};
+          },
+          [](const transfer::PeerIdentity& peer) -> Status {
+            return revoked ? fail(ErrorCode::access_denied, peer.common_name + " is revoked") : Status();
           }};
 }
 Result<std::unique_ptr<transfer::Peer>> connect(uint16_t port, const std::string& who = "primary",
@@ -295,6 +301,26 @@ TEST(Link, WhatAReplicaMustNotSayStaysOutside) {
   const auto peer = connect(replica.port());
   ASSERT_FALSE(peer);
   EXPECT_EQ(peer.error().code(), ErrorCode::protocol) << peer.error().text();
+}
+
+TEST(Link, ARevokedReplicaGetsNothingMore) {
+  FakeService service(blank());
+  const auto server = listen(service);
+  const auto peer = connect(server->port());
+  ASSERT_TRUE(peer) << peer.error().text();
+  FakeSource data = source();
+  data.before = [](const Extent& extent) -> Status {
+    revoked = extent.offset >= 2 * kMiB;
+    return {};
+  };
+  const auto from = (*peer)->begin({kVm, kKey, 4096, kSize});
+  ASSERT_TRUE(from);
+  const auto sent = (*peer)->send(data, *from, true, {}, {});
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code(), ErrorCode::access_denied) << sent.error().text();
+  EXPECT_EQ(connect(server->port()).error().code(), ErrorCode::access_denied);
+  revoked = false;
+  EXPECT_TRUE(connect(server->port()));
 }
 
 TEST(Link, WantsItsOwnProtocolName) {

@@ -1,6 +1,7 @@
 // What both ends of the link share: who we are, and a TLS connection as transfer/ wants it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,6 +12,9 @@
 namespace understudy::link {
 
 inline constexpr const char* kAlpn = "understudy/1";
+
+// Whether a certificate that TLS has verified still counts. Any thread; its errors reach the peer.
+using StillGood = std::function<Status(const transfer::PeerIdentity& peer)>;
 
 struct LinkIdentity {
   std::string host_name;  // our name for ourselves, shown to the other side

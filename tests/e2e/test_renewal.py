@@ -1,4 +1,5 @@
 """Certificates are renewed while everything runs: both listeners show the new one within seconds, and what is open goes on."""
+import json
 import shutil
 import subprocess
 
@@ -48,6 +49,33 @@ def test_a_renewed_certificate_is_shown_without_a_restart(site, renewed, port):
     until(lambda: shown(site, port) != before, 30, "the new certificate is shown")
     assert client.enumerate("Msvm_ReplicationService")  # over the connection that was open
     assert (site.daemon("B").pid, site.daemon("B").helpers()) == (daemon, helpers)
+
+
+@pytest.fixture(scope="module")
+def vm(site):
+    vm = site.replicated("carried")
+    yield vm
+    site.a.virsh("destroy", "carried", check=False)
+
+
+@pytest.mark.parametrize("refuses, refused", [("B", "A"), ("A", "B")])
+def test_a_revoked_certificate_counts_no_more(site, vm, refuses, refused):
+    """The replica takes nothing from such a primary, the primary gives nothing to such a replica; a new one mends it."""
+    tls = site.lab.host(refused).path("/etc/understudy") / "tls"
+    newest = site.points(vm)[-1]["sequence"]
+    info = json.loads(subprocess.run([BIN / "understudy", "certificate", "show", tls / "host.crt", "--json"], check=True,
+                                     capture_output=True).stdout)
+    site.cli(refuses, "certificate", "revoke", info["thumbprint"], "--reason", "lost")
+    name = f"host-{refused.lower()}"
+    assert f"the certificate of '{name}' ({info['thumbprint']}) is revoked by /etc/understudy/revoked" in site.wait_status(
+        "A", vm, lambda s: "revoked" in (s.get("LastError") or ""), 60, "the primary says why")["LastError"]
+    assert site.points(vm)[-1]["sequence"] <= newest + 1  # one may have been under way
+    old = tls.rename(tls.with_name("tls.lost"))
+    subprocess.run([BIN / "understudy", "certificate", "host", f"{name},{site.lab.host(refused).address}", "--authority",
+                    site.authority, "--out", tls], check=True, capture_output=True)
+    shutil.rmtree(old)
+    newest = site.points(vm)[-1]["sequence"]
+    until(lambda: site.points(vm)[-1]["sequence"] > newest, 120, "replication goes on")
 
 
 def test_one_that_cannot_be_used_changes_nothing(site):
