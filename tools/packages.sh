@@ -8,7 +8,7 @@ build=(
   g++ clang-14 libclang-rt-14-dev cmake ninja-build ccache pkg-config
   libexpected-dev libtomlplusplus-dev nlohmann-json3-dev libsqlite3-dev libargon2-dev libseccomp-dev libxml2-dev libvirt-dev
   libnbd-dev libzstd-dev libxxhash-dev libssl-dev libboost1.81-dev libboost-context1.81-dev libarchive-dev libgtest-dev
-  libgmock-dev
+  libgmock-dev libkrb5-dev
 )
 # libvirt, QEMU and what the product calls at run time. virt-aa-helper comes with libvirt-daemon.
 run=(
@@ -19,6 +19,7 @@ run=(
 tests=(
   python3 python3-libvirt python3-libnbd python3-winrm python3-pytest python3-pytest-xdist python3-pytest-timeout python3-dracclient
   gcc libc6-dev busybox-static e2fsprogs cpio zstd util-linux
+  krb5-kdc krb5-admin-server krb5-user python3-requests-kerberos
   jq uuid-runtime curl mandoc libxml2-utils wsl faketime strace mmdebstrap
 )
 command -v node >/dev/null && command -v npm >/dev/null || tests+=(nodejs npm)  # those that a machine has stay

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "authz/gate.h"
+#include "authz/keytab.h"
 #include "authz/policy.h"
 #include "base/thread.h"
 
@@ -265,19 +266,164 @@ TEST_F(GateTest, AfterWrongPasswordsTheRightOneWaitsToo) {
   EXPECT_TRUE(gate_->identify(evidence));
 }
 
-TEST(Authorization, IsBasicOrNothing) {
-  const auto ada = read_authorization("basic YWRhOnBhc3M6d29yZA==");
-  ASSERT_TRUE(ada && *ada);
-  EXPECT_EQ((*ada)->name, "ada");
-  EXPECT_EQ((*ada)->password, "pass:word");
+TEST(Authorization, IsBasicOrATokenOrNothing) {
+  Evidence ada;
+  ASSERT_TRUE(read_authorization("basic YWRhOnBhc3M6d29yZA==", ada));
+  EXPECT_EQ(ada.password->name, "ada");
+  EXPECT_EQ(ada.password->password, "pass:word");
+  EXPECT_FALSE(ada.token);
+  Evidence token;
+  ASSERT_TRUE(read_authorization("negotiate YIIA", token));
+  EXPECT_EQ(token.token, std::string("\x60\x82\0", 3));
+  EXPECT_FALSE(token.password);
   for (const char* none : {"", "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"}) {
-    const auto nothing = read_authorization(none);
-    EXPECT_TRUE(nothing && !*nothing) << none;
+    Evidence nothing;
+    EXPECT_TRUE(read_authorization(none, nothing)) << none;
+    EXPECT_FALSE(nothing.password || nothing.token);
   }
   for (const std::string& bad : {std::string("Basic"), std::string("Basic !!!!"), std::string("Basic YWRh"),
                                  std::string("Negotiate abc"), std::string("Bearer x"), std::string("Basic "),
-                                 "Basic " + std::string(1024, 'A')})
-    EXPECT_EQ(read_authorization(bad).error().code(), ErrorCode::unauthenticated) << bad;
+                                 std::string("Negotiate"), std::string("Negotiate "),
+                                 std::string("Negotiate TlRMTVNTUAABAAAA"), std::string("Kerberos YIIA"),
+                                 "Negotiate " + std::string(64004, 'A'), "Basic " + std::string(1024, 'A')}) {
+    Evidence evidence;
+    EXPECT_EQ(read_authorization(bad, evidence).error().code(), ErrorCode::unauthenticated) << bad;
+    EXPECT_FALSE(evidence.password || evidence.token);
+  }
+}
+
+// Takes the token for the principal.
+class Believer final : public TicketJudge {
+ public:
+  Result<Ticket> judge(const std::string& token) override {
+    if (token == "wrong") return fail(ErrorCode::unauthenticated, "wrong");
+    return Ticket{token, "proof"};
+  }
+};
+
+TEST(KerberosDoor, LetsInWhoIsOnTheMapByTheWholePrincipal) {
+  Believer judge;
+  const Gate gate(
+      nullptr, *CertificateMap::parse("cn:ops ops-card reader", "map"), nullptr,
+      {&judge, *KerberosMap::parse("ada@EXAMPLE.ORG ada operator\nbob/admin@EXAMPLE.ORG bob reader", "map")});
+  Evidence evidence;
+  evidence.from = "192.0.2.7:1";
+  evidence.certificate = CertificateSeen{"FF", "ops"};  // does not make up for it
+  evidence.token = "ada@EXAMPLE.ORG";
+  EXPECT_EQ(gate.identify(evidence), Identity("ada", Role::operator_, "kerberos", "192.0.2.7:1", "proof"));
+  for (const char* token : {"wrong", "ada", "ada@EXAMPLE.COM", "Ada@EXAMPLE.ORG", "ada@example.org",
+                            "bob@EXAMPLE.ORG", "ada/admin@EXAMPLE.ORG", "", "ada@EXAMPLE.ORG "}) {
+    for (uint32_t n = 0; n <= kFreeAttempts; ++n) {  // nobody waits
+      evidence.token = token;
+      EXPECT_EQ(gate.identify(evidence).error().code(), ErrorCode::unauthenticated) << token;
+    }
+  }
+  evidence.token = "bob/admin@EXAMPLE.ORG";
+  EXPECT_EQ(gate.identify(evidence)->role, Role::reader);
+}
+
+TEST_F(GateTest, ATokenIsNothingWhereKerberosIsNotOffered) {
+  Evidence evidence;
+  evidence.token = "ada@EXAMPLE.ORG";
+  evidence.password = Password{"ada", "pass:word"};
+  EXPECT_EQ(gate_->identify(evidence).error().code(), ErrorCode::unauthenticated);
+}
+
+TEST(KerberosMap, RefusesWhatItDoesNotUnderstand) {
+  for (const char* bad : {"ada ada reader", "@R a reader", "a@ a reader", "*@R a reader", "a@* a reader",
+                          "a@R a god", "a@R a", "x@R again operator"}) {
+    const auto map = KerberosMap::parse(std::string("x@R y reader\n") + bad, "kerberos.map");
+    ASSERT_FALSE(map) << bad;
+    EXPECT_THAT(map.error().message(), testing::HasSubstr("kerberos.map line 2"));
+  }
+  EXPECT_FALSE(KerberosMap().find(""));
+}
+
+// What a file of format 5.2 holds, by the names of its parts.
+class KeytabWriter {
+ public:
+  KeytabWriter& entry(const std::vector<std::string>& names, const std::string& realm, const std::string& key,
+                      uint8_t version, std::optional<uint32_t> long_version = std::nullopt) {
+    ByteWriter out;
+    out.be(static_cast<uint16_t>(names.size()));
+    text(out, realm);
+    for (const std::string& name : names) text(out, name);
+    out.be(uint32_t{1});
+    out.be(uint32_t{1'700'000'000});
+    out.be(version);
+    out.be(uint16_t{18});
+    text(out, key);
+    if (long_version) out.be(*long_version);
+    out_.be(static_cast<uint32_t>(out.bytes().size()));
+    out_.raw(out.bytes());
+    return *this;
+  }
+  KeytabWriter& hole(uint32_t size) {
+    out_.be(~size + 1);
+    out_.raw(Bytes(size));
+    return *this;
+  }
+  std::string take() { return "\5\2" + std::string(as_text(out_.bytes())); }
+
+ private:
+  static void text(ByteWriter& out, const std::string& text) {
+    out.be(static_cast<uint16_t>(text.size()));
+    out.raw(as_bytes(text));
+  }
+  ByteWriter out_;
+};
+
+ServiceKey service_key(const std::string& host, const std::string& key, uint32_t version) {
+  const ByteView bytes = as_bytes(key);
+  return {host, "R", version, 18, Bytes(bytes.begin(), bytes.end())};
+}
+
+TEST(Keytab, GivesTheKeysOfHttpAndNoOther) {
+  const std::string file = KeytabWriter()
+                               .entry({"host", "b"}, "R", "secret", 1)
+                               .entry({"HTTP", "b"}, "R", "old", 2)
+                               .hole(30)
+                               .entry({"HTTP", "b"}, "R", "new", 44, 300)
+                               .entry({"HTTP", "c"}, "R", "c", 3, 0)
+                               .entry({"HTTP"}, "R", "one", 1)
+                               .entry({"HTTP", "b", "x"}, "R", "three", 1)
+                               .entry({"http", "b"}, "R", "small", 1)
+                               .take();
+  const auto keys = parse_keytab(file, "krb5.keytab");
+  ASSERT_TRUE(keys) << keys.error().text();
+  EXPECT_THAT(*keys, testing::ElementsAre(service_key("b", "old", 2), service_key("b", "new", 300),
+                                          service_key("c", "c", 3)));
+  EXPECT_TRUE(parse_keytab(file + std::string(4, '\0') + "anything", "f"));  // a zero ends it
+  const auto none = parse_keytab("\5\2", "f");
+  EXPECT_TRUE(none && none->empty());
+}
+
+TEST(Keytab, RefusesWhatIsNone) {
+  const std::string good = KeytabWriter().entry({"HTTP", "b"}, "R", "key", 2, 2).take();
+  EXPECT_TRUE(parse_keytab(good.substr(0, 2), "f"));
+  for (size_t size = 3; size < good.size(); ++size)
+    EXPECT_EQ(parse_keytab(good.substr(0, size), "f").error().code(), ErrorCode::corrupt) << size;
+  for (const std::string& bad :
+       {std::string(), std::string("\5"), std::string("\5\1") + good.substr(2), good + "x",
+        std::string("\5\2\x80\0\0\0", 6), std::string("\5\2\0\0\0\1\0", 7),
+        KeytabWriter().entry({"HTTP", ""}, "R", "key", 1).take(),
+        KeytabWriter().entry({"HTTP", "b"}, "", "key", 1).take(),
+        KeytabWriter().entry({"HTTP", "b"}, "R", "", 1).take(),
+        KeytabWriter().entry({"HTTP", "b"}, "R", std::string(65, 'k'), 1).take(),
+        KeytabWriter().entry({"HTTP", std::string(257, 'h')}, "R", "k", 1).take()})
+    EXPECT_EQ(parse_keytab(bad, "f").error().code(), ErrorCode::corrupt);
+  KeytabWriter many;
+  for (size_t n = 0; n <= kMostServiceKeys; ++n) many.entry({"HTTP", "b"}, "R", "key", 2);
+  EXPECT_FALSE(parse_keytab(many.take(), "f"));
+}
+
+TEST(Keytab, OfAFileHasAKeyOrSaysWhatIsMissing) {
+  const TempFile file;
+  EXPECT_THAT(load_service_keys(file.path()).error().message(), testing::HasSubstr("cannot read"));
+  file.write("\5\2");
+  EXPECT_THAT(load_service_keys(file.path()).error().message(), testing::HasSubstr("no key of HTTP"));
+  file.write(KeytabWriter().entry({"HTTP", "b"}, "R", "key", 2).take());
+  EXPECT_EQ(load_service_keys(file.path())->size(), 1U);
 }
 
 TEST_F(GateTest, OnlyRootOnTheUnixSocket) {

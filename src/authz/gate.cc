@@ -2,12 +2,14 @@
 
 #include <strings.h>
 
-#include <array>
+#include "base/base64.h"
 
 namespace understudy::authz {
 namespace {
 
 constexpr std::string_view kBasic = "Basic ";
+constexpr std::string_view kNegotiate = "Negotiate ";
+constexpr std::string_view kNtlm("NTLMSSP\0", 8);
 constexpr std::string_view kMutual = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
 constexpr size_t kMostAuthorization = 1024;
 
@@ -42,21 +44,37 @@ tl::unexpected<Error> unknown(std::string why) {
   return fail(ErrorCode::unauthenticated, std::move(why));
 }
 
+Result<std::string> read_token(std::string_view text) {
+  if (text.size() > base64_size(kMostToken)) return unknown("the token is too long");
+  const auto token = from_base64(text);
+  if (!token || token->empty()) return unknown("the token is not base64");
+  if (as_text(*token).starts_with(kNtlm)) return unknown("NTLM is not offered, Kerberos is");
+  return std::string(as_text(*token));
+}
+
 }  // namespace
 
-Result<std::optional<Password>> read_authorization(std::string_view header) {
-  if (header.empty() || header == kMutual) return std::nullopt;
+Status read_authorization(std::string_view header, Evidence& evidence) {
+  if (header.empty() || header == kMutual) return {};
+  if (starts_with(header, kNegotiate)) {
+    US_TRY(evidence.token, read_token(header.substr(kNegotiate.size())));
+    return {};
+  }
   if (!starts_with(header, kBasic)) return unknown("this way to log in is not offered");
   if (header.size() > kMostAuthorization) return unknown("the Authorization header is too long");
   const auto pair = decode_base64(header.substr(kBasic.size()));
   const size_t colon = pair ? pair->find(':') : std::string::npos;
   if (colon == std::string::npos) return unknown("the Authorization header is not base64 of name:password");
-  return Password{pair->substr(0, colon), pair->substr(colon + 1)};
+  evidence.password = Password{pair->substr(0, colon), pair->substr(colon + 1)};
+  return {};
 }
 
 Gate::Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates,
-           const RevokedCertificates* revoked)
-    : passwords_(std::move(passwords)), certificates_(std::move(certificates)), revoked_(revoked) {}
+           const RevokedCertificates* revoked, KerberosDoor kerberos)
+    : passwords_(std::move(passwords)),
+      certificates_(std::move(certificates)),
+      revoked_(revoked),
+      kerberos_(std::move(kerberos)) {}
 
 Result<Identity> Gate::by_password(const Password& given, const std::string& from) const {
   const SystemClock clock;
@@ -70,16 +88,28 @@ Result<Identity> Gate::by_password(const Password& given, const std::string& fro
   return fail(role.error());
 }
 
+// No address waits for what its tokens prove: there is nothing to guess, and behind it may be many hosts.
+Result<Identity> Gate::by_token(const std::string& token, const std::string& from) const {
+  if (kerberos_.judge == nullptr) return unknown("Kerberos is not offered here");
+  US_TRY(Ticket ticket, kerberos_.judge->judge(token));
+  const auto known = kerberos_.map.find(ticket.principal);
+  if (!known)
+    return fail(ErrorCode::unauthenticated, "'" + ticket.principal + "' is not in the map of Kerberos",
+                "add a line to kerberos.map");
+  return Identity(known->name, known->role, kByKerberos, from, std::move(ticket.proof));
+}
+
 Result<Identity> Gate::identify(const Evidence& evidence) const {
   if (evidence.unix_uid) {
     if (*evidence.unix_uid != 0) return unknown("only root may use the local socket");
     return Identity("root", Role::administrator, "unix", evidence.from);
   }
+  if (evidence.token) return by_token(*evidence.token, evidence.from);
   if (evidence.password) {
     if (!passwords_) return unknown("passwords are not accepted here");
     return by_password(*evidence.password, evidence.from);
   }
-  if (!evidence.certificate) return unknown("neither a password nor a client certificate came");
+  if (!evidence.certificate) return unknown("no password, token or client certificate came");
   const CertificateSeen& seen = *evidence.certificate;
   if (revoked_ != nullptr)
     if (const Status good = revoked_->check(seen.thumbprint, seen.common_name); !good)

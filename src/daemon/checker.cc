@@ -125,6 +125,7 @@ std::vector<Finding> Checker::of_host(const core::State& state) {
     findings.push_back(check_certificate(parts_.certificates[i], now));
     if (i > 0) findings.back().check = "authority";
   }
+  if (auto kerberos = parts_.kerberos()) findings.push_back(std::move(*kerberos));
   if (!core::is_replica(state.phase)) return findings;
   const bool enabled = parts_.registry.settings().recovery_server_enabled;
   if (!enabled)

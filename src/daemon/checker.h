@@ -33,6 +33,7 @@ class Checker {
     std::string name;                       // of this host
     std::vector<std::string> certificates;  // files: of this host and of its authority
     std::function<bool()> listening;
+    std::function<std::optional<Finding>()> kerberos;  // how its keys are; none: it is not offered
     // Hears every few seconds how each replicated VM is, and once of one that is none any more; called on the
     // checker's thread.
     std::function<void(const core::State&, const core::Health&)> observe;

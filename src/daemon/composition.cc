@@ -13,6 +13,7 @@
 #include "daemon/audit_trail.h"
 #include "daemon/checker.h"
 #include "daemon/front_host.h"
+#include "daemon/kerberos_host.h"
 #include "daemon/link_host.h"
 #include "daemon/local_host.h"
 #include "daemon/notifier.h"
@@ -91,6 +92,7 @@ class Daemon final : public Composition {
 
   // Front and link first, so that nobody asks any more; then what carries out; then the core.
   ~Daemon() override {
+    if (kerberos_) kerberos_->stop();
     remote_.reset();
     local_.reset();
     if (listener_) listener_->stop();
@@ -210,6 +212,10 @@ class Daemon final : public Composition {
         config_.host_name,
         {config_.replication.certificate, config_.replication.authority},
         [this] { return listener_->healthy(); },
+        [this]() -> std::optional<Finding> {
+          if (!kerberos_) return std::nullopt;
+          return kerberos_->finding();
+        },
         [this](const core::State& state, const core::Health& health) { notifier_->observe(state, health); }});
   }
 
@@ -249,11 +255,12 @@ class Daemon final : public Composition {
     if (access(m.certificate_map.c_str(), F_OK) == 0) {
       US_TRY(certificates, authz::CertificateMap::load(m.certificate_map));
     }
+    US_TRY(authz::KerberosDoor kerberos, open_kerberos(m));
     gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file),
-                                          std::move(certificates), &revoked_);
+                                          std::move(certificates), &revoked_, std::move(kerberos));
     sessions_ = std::make_unique<session::LocalSessions>(*gate_, *manager_);
     FrontHost::Parts parts{*sessions_, config_.run_directory + "/empty", config_.log_json,
-                           config_.log_level == "debug"};
+                           config_.log_level == "debug", kerberos_ != nullptr};
     if (!m.address.empty()) {
       US_TRY(remote_, FrontHost::remote(parts, m));
       log_info("wsman", "listening for management", {{"address", m.address}, {"port", m.port}});
@@ -261,6 +268,18 @@ class Daemon final : public Composition {
     // Last: who can connect to the local socket may take it that everything else listens.
     US_TRY(local_, FrontHost::local(parts, m.socket));
     return {};
+  }
+
+  Result<authz::KerberosDoor> open_kerberos(const Config::Management& m) {
+    authz::KerberosDoor door;
+    if (m.kerberos_keytab.empty()) return door;
+    if (access(m.kerberos_map.c_str(), F_OK) == 0) {
+      US_TRY(door.map, authz::KerberosMap::load(m.kerberos_map));
+    }
+    US_TRY(kerberos_, KerberosHost::start({m.kerberos_keytab, config_.state_directory + "/kerberos",
+                                           config_.log_json, config_.log_level == "debug"}));
+    door.judge = kerberos_.get();
+    return door;
   }
 
   const Config config_;
@@ -282,6 +301,7 @@ class Daemon final : public Composition {
   std::unique_ptr<LocalHost> host_;
   AuditTrail audit_;
   std::unique_ptr<cim::ObjectManager> manager_;
+  std::unique_ptr<KerberosHost> kerberos_;
   std::unique_ptr<authz::Gate> gate_;
   std::unique_ptr<session::LocalSessions> sessions_;
   std::unique_ptr<FrontHost> remote_, local_;

@@ -122,6 +122,8 @@ Status read_management(Section section, Config::Management& m) {
   section.text("authority", m.authority);
   section.text("password_file", m.password_file);
   section.text("certificate_map", m.certificate_map);
+  section.text("kerberos_keytab", m.kerberos_keytab);
+  section.text("kerberos_map", m.kerberos_map);
   section.text("audit_file", m.audit_file);
   return section.finish();
 }

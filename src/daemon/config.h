@@ -30,6 +30,8 @@ struct Config {
     std::string authority = "/etc/understudy/tls/authority.crt";  // who signs client certificates
     std::string password_file = "/etc/understudy/users";
     std::string certificate_map = "/etc/understudy/certificates.map";
+    std::string kerberos_keytab;  // keys of HTTP/HOST@REALM; empty: Kerberos is not offered
+    std::string kerberos_map = "/etc/understudy/kerberos.map";
     std::string audit_file;  // default: state_directory/audit.log
   } management;
 

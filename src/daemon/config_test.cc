@@ -11,6 +11,7 @@ TEST(Config, ReadsWhatIsGivenAndKeepsTheRest) {
 host_name = "host-a"
 [management]
 address = "10.0.0.1"
+kerberos_keytab = "/etc/krb5.keytab"
 [replication]
 bandwidth = 1000000
 [health]
@@ -22,6 +23,8 @@ lan = "lan2"
   ASSERT_TRUE(config) << config.error().text();
   EXPECT_EQ(config->host_name, "host-a");
   EXPECT_EQ(config->management.port, 5986);
+  EXPECT_EQ(config->management.kerberos_keytab, "/etc/krb5.keytab");
+  EXPECT_EQ(config->management.kerberos_map, "/etc/understudy/kerberos.map");
   EXPECT_EQ(config->management.socket, "/run/understudy/wsman.sock");
   EXPECT_EQ(config->replication.bandwidth, 1000000u);
   EXPECT_EQ(config->health.script, "/usr/local/bin/told");

@@ -10,7 +10,7 @@ constexpr const char* kUser = "understudy-front";
 }  // namespace
 
 FrontHost::FrontHost(const Parts& parts, ipc::Clients clients, std::optional<ipc::TlsSetup> tls)
-    : setup_({UNDERSTUDY_VERSION, parts.log_debug, parts.log_json, std::move(tls)}),
+    : setup_({UNDERSTUDY_VERSION, parts.log_debug, parts.log_json, std::move(tls), parts.negotiate}),
       server_(parts.sessions, clients, limits::kMostHttpConnections) {}
 
 Status FrontHost::start(const std::string& root, net::Fd listener) {

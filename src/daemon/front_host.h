@@ -19,6 +19,7 @@ class FrontHost {
     std::string root;  // an empty folder
     bool log_json;
     bool log_debug;
+    bool negotiate;  // Kerberos is offered; to the network
   };
   // Serves when it returns.
   static Result<std::unique_ptr<FrontHost>> remote(const Parts& parts, const Config::Management& management);

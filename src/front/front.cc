@@ -23,7 +23,7 @@ Status serve(ipc::Control& control) {
   US_TRY(const std::unique_ptr<net::TlsInUse> tls, tls_of(given.setup));
   SystemClock clock;
   ipc::RemoteSessions sessions(control, [](std::string_view text) { return wsman::parse_xml(text); });
-  wsman::WsmanService service(sessions, clock, {.version = UNDERSTUDY_VERSION});
+  wsman::WsmanService service(sessions, clock, {.version = UNDERSTUDY_VERSION}, given.setup.negotiate);
   std::vector<http::Listener> listeners;
   listeners.push_back({std::move(given.listener), tls.get()});
   // Nothing can fail any more, and clients wait at the listener: no lane may come before this word.

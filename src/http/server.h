@@ -37,8 +37,12 @@ struct Listener {
   size_t most_connections = limits::kMostHttpConnections;
 };
 
+// A token of Kerberos has up to 48000 bytes, which is 64000 in base64. The parser holds a field in 64 KiB, so
+// that a head must not have more.
+inline constexpr size_t kMostRequestHead = (64 << 10) - 1024;
+
 struct ServerLimits {
-  size_t most_header = limits::kMostHttpHeader;
+  size_t most_header = kMostRequestHead;
   size_t most_body = limits::kMostEnvelope;
   Duration request =
       limits::kHttpRequest;  // from the first byte of a request to its last; and to send the answer

@@ -32,6 +32,8 @@ constexpr const char* kAllowed[] = {
     // signals and time
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "clock_gettime",
     "clock_nanosleep", "gettimeofday", "getrandom", "uname"};
+// Also, for one with files of its own.
+constexpr const char* kOpens = "openat";
 
 constexpr size_t kStack = 1 << 20;
 constexpr int kArenas = 4;
@@ -73,11 +75,13 @@ Status keep_small() {
   return {};
 }
 
-Status filter_calls() {
+Status filter_calls(bool opens_files) {
   const std::unique_ptr<void, decltype(&seccomp_release)> filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)),
                                                                  &seccomp_release);
   if (!filter) return fail(ErrorCode::failed, "cannot make a filter of system calls");
-  for (const char* name : kAllowed) {
+  std::vector<const char*> allowed(std::begin(kAllowed), std::end(kAllowed));
+  if (opens_files) allowed.push_back(kOpens);
+  for (const char* name : allowed) {
     const int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR || seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0) != 0)
       return fail(ErrorCode::failed, std::string("the filter of system calls does not take ") + name);
@@ -113,10 +117,11 @@ Status confine(const Confinement& confinement) {
   US_CHECK(limit(RLIMIT_CORE, 0));
   US_CHECK(limit(RLIMIT_NOFILE, confinement.most_descriptors));
   US_CHECK(limit(RLIMIT_AS, confinement.most_memory));
+  if (confinement.most_file > 0) US_CHECK(limit(RLIMIT_FSIZE, confinement.most_file));
   US_CHECK(become(confinement.user, confinement.group));
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
     return fail_errno(errno, "giving up new rights");
-  return filter_calls();
+  return filter_calls(confinement.most_file > 0);
 }
 
 }  // namespace understudy::ipc

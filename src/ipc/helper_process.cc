@@ -1,5 +1,6 @@
 #include "ipc/helper_process.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +38,14 @@ Status find_user(const std::string& name, Confinement& confinement) {
   return {};
 }
 
+// What it wrote in a life before stays.
+Status make_own_file(const std::string& path, const Confinement& owner) {
+  const net::Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file || fchown(file.get(), owner.user, owner.group) != 0)
+    return fail_errno(errno, "cannot make " + path);
+  return {};
+}
+
 std::string how_it_ended(const std::optional<int>& status) {
   if (!status) return "did not end by itself";
   if (WIFSIGNALED(*status)) return "signal " + std::to_string(WTERMSIG(*status));
@@ -61,6 +70,8 @@ Result<std::unique_ptr<HelperProcess>> HelperProcess::start(Options options) {
   if (mkdir(o.root.c_str(), 0755) != 0 && errno != EEXIST)
     return fail_errno(errno, "cannot make the folder " + o.root);
   helper->confinement_.root = o.root;
+  for (const std::string& file : o.own_files)
+    US_CHECK(make_own_file(o.root + "/" + file, helper->confinement_));
   US_CHECK(helper->launch());
   helper->thread_ = Thread("helper", [self = helper.get()] { self->watch(); });
   return helper;

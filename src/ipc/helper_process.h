@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/thread.h"
 #include "ipc/confine.h"
@@ -27,6 +28,8 @@ class HelperProcess {
     std::string program;  // its name: it is beside the running program
     std::string user;     // of the system; it runs as nobody else does
     std::string root;     // see Confinement; made when it is missing
+    // In the root, its own to read and to write, for a program that may; made when they are missing.
+    std::vector<std::string> own_files;
     Bytes setup;
     net::Fd listener;  // stays ours too: who connects while the process starts again waits. May be empty
     std::function<void(net::Fd lane)> on_lane;  // on the thread. Empty: it must begin no conversation

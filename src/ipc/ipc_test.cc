@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -56,6 +57,12 @@ class Recorder final : public cim::Dispatcher {
   cim::Outcome<cim::Response> answer_ = cim::Response{};
 };
 
+// Takes the token for the principal.
+class Believer final : public authz::TicketJudge {
+ public:
+  Result<authz::Ticket> judge(const std::string& token) override { return authz::Ticket{token, "proof"}; }
+};
+
 class TwoProcesses : public testing::Test {
  protected:
   explicit TwoProcesses(Clients clients = Clients::remote, size_t most = 8) {
@@ -81,7 +88,11 @@ class TwoProcesses : public testing::Test {
   }
 
   Recorder recorder_;
-  authz::Gate gate_{nullptr, *authz::CertificateMap::parse("cn:ops ops operator\ncn:eve eve reader", "map")};
+  Believer believer_;
+  authz::Gate gate_{nullptr,
+                    *authz::CertificateMap::parse("cn:ops ops operator\ncn:eve eve reader", "map"),
+                    nullptr,
+                    {&believer_, *authz::KerberosMap::parse("ada@R ada operator", "map")}};
   session::LocalSessions local_{gate_, recorder_};
   std::optional<SessionServer> server_;
   std::optional<Control> front_, daemon_;
@@ -129,6 +140,22 @@ TEST_F(TwoProcesses, NobodyIsLetInWithoutAProofAndARefusalEndsTheProofBefore) {
   EXPECT_TRUE(session->log_in(card("eve")));
   EXPECT_TRUE(session->handle(cim::GetRequest{}));
   EXPECT_EQ(recorder_.callers().back().role, "reader");
+  EXPECT_EQ(recorder_.requests().size(), 2U);
+}
+
+TEST_F(TwoProcesses, ATokenIsGoodForOneRequest) {
+  const auto session = open();
+  authz::Evidence evidence;
+  evidence.from = "192.0.2.7:99";
+  for (int n = 0; n < 2; ++n) {
+    evidence.token = "ada@R";
+    EXPECT_EQ(session->log_in(evidence),
+              authz::Identity("ada", authz::Role::operator_, "kerberos", "192.0.2.7:99", "proof"));
+    EXPECT_TRUE(session->handle(cim::GetRequest{}));
+    EXPECT_EQ(session->handle(cim::GetRequest{}).error().subcode, "w:AccessDenied");
+  }
+  evidence.token = "eve@R";
+  EXPECT_EQ(session->log_in(evidence).error().code(), ErrorCode::unauthenticated);
   EXPECT_EQ(recorder_.requests().size(), 2U);
 }
 
@@ -215,7 +242,7 @@ TEST_F(TwoProcesses, EmbeddedInstancesArriveWithoutXml) {
 
 // In a process of its own: there is no way back. What it tries, by a letter each; those that worked come
 // back.
-std::string tried_in_confinement() {
+std::string tried_in_confinement(size_t most_file) {
   int report[2];
   EXPECT_EQ(pipe(report), 0);
   const std::string parent = std::to_string(getpid());
@@ -223,14 +250,18 @@ std::string tried_in_confinement() {
   const uint16_t port = *net::bound_port(listener);
   const std::string root = testing::TempDir() + "understudy-empty-" + parent;
   EXPECT_EQ(mkdir(root.c_str(), 0755), 0);
+  const std::string own = root + "/own";
+  EXPECT_EQ(fchown(net::Fd(open(own.c_str(), O_CREAT | O_WRONLY, 0600)).get(), 65534, 65534), 0);
   const pid_t child = fork();
   if (child == 0) {
     std::string worked;
     const auto attempt = [&worked](char letter, bool success) {
       if (success) worked += letter;
     };
-    const int folder = open("/etc", O_RDONLY | O_DIRECTORY);
-    if (!confine({65534, 65534, root, 64, RLIM_INFINITY})) _exit(1);  // a sanitizer needs much address space
+    const int folder = most_file == 0 ? open("/etc", O_RDONLY | O_DIRECTORY) : -1;
+    signal(SIGXFSZ, SIG_IGN);
+    if (!confine({65534, 65534, root, 64, RLIM_INFINITY, most_file}))
+      _exit(1);  // a sanitizer needs much address space
     attempt('e', open("/etc/passwd", O_RDONLY) >= 0);
     attempt('E', openat(folder, "passwd", O_RDONLY) >= 0);
     attempt('w', open("/new", O_WRONLY | O_CREAT, 0600) >= 0);
@@ -248,6 +279,9 @@ std::string tried_in_confinement() {
     there.sin_port = htons(port);
     there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     attempt('n', connect(caller, reinterpret_cast<sockaddr*>(&there), sizeof there) == 0);
+    const int file = open("/own", O_RDWR);
+    attempt('o', file >= 0 && write(file, "xy", 2) == 2 && lseek(file, 0, SEEK_SET) == 0);
+    attempt('b', file >= 0 && lseek(file, 4096, SEEK_SET) == 4096 && write(file, "x", 1) == 1);
     attempt('+', getuid() == 65534 && geteuid() == 65534 && getgid() == 65534);
     attempt('m', malloc(1 << 20) != nullptr);
     (void)!write(report[1], worked.data(), worked.size());
@@ -259,6 +293,7 @@ std::string tried_in_confinement() {
   close(report[0]);
   int status = 0;
   waitpid(child, &status, 0);
+  unlink(own.c_str());
   rmdir(root.c_str());
   EXPECT_EQ(status, 0);
   return worked.substr(0, static_cast<size_t>(std::max<ssize_t>(n, 0)));
@@ -266,7 +301,12 @@ std::string tried_in_confinement() {
 
 TEST(Confinement, LeavesMemoryAndWhatIsOpenAndNothingElse) {
   if (getuid() != 0) GTEST_SKIP() << "wants root, as the daemon that starts it";
-  EXPECT_EQ(tried_in_confinement(), "+m");
+  EXPECT_EQ(tried_in_confinement(0), "+m");
+}
+
+TEST(Confinement, LeavesAFileOfItsOwnWhereThatIsWanted) {
+  if (getuid() != 0) GTEST_SKIP() << "wants root, as the daemon that starts it";
+  EXPECT_EQ(tried_in_confinement(4096), "o+m");
 }
 
 TEST(Confinement, TravelsAsWords) {

@@ -13,12 +13,15 @@ namespace understudy::ipc {
 inline constexpr uint8_t kVersion = 1;
 inline constexpr size_t kMostAsked = 8 << 20;       // an envelope as values is some times as large
 inline constexpr size_t kMostAnswered = 256 << 20;  // all instances of a class, of limits::kMostVms VMs
+inline constexpr size_t kMostTicket = 128 << 10;    // a name and a token
 
 enum class Word : uint8_t {
   log_in = 1,  // Evidence
   caller = 2,  // Caller, or the error
   ask = 3,     // Request
   answer = 4,  // Response, or the fault
+  token = 5,   // bytes that a client sent
+  ticket = 6,  // authz::Ticket, or the error
 };
 
 struct Message {

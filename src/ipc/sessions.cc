@@ -17,12 +17,12 @@ constexpr Duration kForever = Duration::seconds(86400);
 
 // Who a session has let in, as it travels.
 struct Caller {
-  std::string name, method, from;
+  std::string name, method, from, proof;
   authz::Role role = authz::Role::reader;
 };
 template <class F>
 void fields(F& f, Caller& caller) {
-  f(caller.name, caller.method, caller.from);
+  f(caller.name, caller.method, caller.from, caller.proof);
   f.choice(caller.role, authz::Role::administrator);
 }
 
@@ -41,7 +41,8 @@ class RemoteSession final : public session::Session {
     const auto outcome = unpack<Result<Caller>>(payload);
     if (!outcome) return fail(lost(Error(ErrorCode::protocol, "its answer cannot be read")));
     if (!*outcome) return fail(outcome->error());
-    return authz::Identity((*outcome)->name, (*outcome)->role, (*outcome)->method, (*outcome)->from);
+    return authz::Identity((*outcome)->name, (*outcome)->role, (*outcome)->method, (*outcome)->from,
+                           (*outcome)->proof);
   }
 
   cim::Outcome<cim::Response> handle(const cim::Request& request) override {
@@ -105,9 +106,9 @@ Status SessionServer::answer(Lane& lane, session::Session& session, const Messag
     if (evidence->unix_uid.has_value() != (clients_ == Clients::local))
       return fail(ErrorCode::protocol, "it claims a client of a kind that it does not have");
     const auto identity = session.log_in(*evidence);
-    Result<Caller> caller =
-        identity ? Result<Caller>(Caller{identity->name, identity->method, identity->from, identity->role})
-                 : fail(identity.error());
+    Result<Caller> caller = identity ? Result<Caller>(Caller{identity->name, identity->method, identity->from,
+                                                             identity->proof, identity->role})
+                                     : fail(identity.error());
     return lane.send(Word::caller, pack(caller), kMostAnswered, kHandOver);
   }
   if (message.word != Word::ask) return fail(ErrorCode::protocol, "a word out of turn");

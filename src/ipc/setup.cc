@@ -16,13 +16,6 @@ namespace {
 constexpr Duration kFirst = Duration::seconds(10);
 constexpr Duration kForever = Duration::seconds(86400);
 
-// The daemon has tried them.
-void take_renewed(const ControlMessage& message, net::TlsInUse* tls) {
-  const auto setup = unpack<Setup>(message.payload);
-  if (!setup || !setup->tls || tls == nullptr) return;
-  if (auto context = setup->tls->server()) tls->set(std::move(*context));
-}
-
 }  // namespace
 
 net::TlsOptions TlsSetup::options() const {
@@ -56,13 +49,16 @@ Result<Given> take_setup(Control& control, const char* product_version) {
   return given;
 }
 
-int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control)) {
-  const auto confinement = confinement_of(argc, argv);
+int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control),
+                  size_t most_file) {
+  auto confinement = confinement_of(argc, argv);
   if (!confinement) {
     std::fprintf(stderr, "%s is started by understudyd\n", name);
     return 2;
   }
+  confinement->most_file = most_file;
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that is full is an error of who writes it
   Control control{net::Fd(STDIN_FILENO)};
   Status ended = confine(*confinement);
   if (ended) ended = serve(control);
@@ -70,17 +66,27 @@ int confined_main(int argc, char** argv, const char* name, Status (*serve)(Contr
   return 1;
 }
 
-void serve_to_the_end(Control& control, net::TlsInUse* tls,
+void serve_to_the_end(Control& control, const std::function<void(Setup)>& renewed,
                       const std::function<void(ControlMessage)>& on_lane) {
   while (true) {
     auto message = control.receive(kForever, {});
     if (!message && message.error().code() == ErrorCode::timeout) continue;
     if (!message) _exit(0);  // at once: clients whose answer nobody can give any more
-    if (message->notice == Notice::setup)
-      take_renewed(*message, tls);
-    else if (message->notice == Notice::lane && on_lane)
+    if (message->notice == Notice::setup) {
+      if (auto setup = unpack<Setup>(message->payload)) renewed(std::move(*setup));
+    } else if (message->notice == Notice::lane && on_lane) {
       on_lane(std::move(*message));
+    }
   }
+}
+
+void serve_to_the_end(Control& control, net::TlsInUse* tls,
+                      const std::function<void(ControlMessage)>& on_lane) {
+  const auto take = [tls](const Setup& setup) {
+    if (!setup.tls || tls == nullptr) return;
+    if (auto context = setup.tls->server()) tls->set(std::move(*context));  // the daemon has tried them
+  };
+  serve_to_the_end(control, take, on_lane);
 }
 
 Bytes WatchedSetup::packed() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "authz/keytab.h"
 #include "base/bytes.h"
 #include "ipc/control.h"
 #include "net/tls.h"
@@ -37,10 +38,12 @@ struct Setup {
   bool log_debug = false;
   bool log_json = true;
   std::optional<TlsSetup> tls;  // of the listener; none: the kernel says who connects, or there is none
+  bool negotiate = false;       // of a front: Kerberos is offered
+  std::vector<authz::ServiceKey> keys = {};  // of understudy-kerberos, which alone has them
 };
 template <class F>
 void fields(F& f, Setup& setup) {
-  f(setup.product_version, setup.log_debug, setup.log_json, setup.tls);
+  f(setup.product_version, setup.log_debug, setup.log_json, setup.tls, setup.negotiate, setup.keys);
 }
 
 // In the process: takes the setup's first message, and the listener that comes with it.
@@ -50,10 +53,14 @@ struct Given {
 };
 Result<Given> take_setup(Control& control, const char* product_version);
 // main() of such a process: confines it, calls `serve`, and tells the daemon the error with which that
-// returns. Its name is for who starts it by hand.
-int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control));
-// Serves until the daemon is gone, and ends the process then. Certificates that were renewed meanwhile go to
-// `tls`, which may be null; conversations that the daemon begins go to `on_lane`.
+// returns. Its name is for who starts it by hand; `most_file` as in Confinement.
+int confined_main(int argc, char** argv, const char* name, Status (*serve)(Control& control),
+                  size_t most_file = 0);
+// Serves until the daemon is gone, and ends the process then. A setup that comes meanwhile goes to `renewed`,
+// conversations that the daemon begins go to `on_lane`; on this thread.
+[[noreturn]] void serve_to_the_end(Control& control, const std::function<void(Setup)>& renewed,
+                                   const std::function<void(ControlMessage)>& on_lane = {});
+// The same; of the setup, the certificates go to `tls`, which may be null.
 [[noreturn]] void serve_to_the_end(Control& control, net::TlsInUse* tls,
                                    const std::function<void(ControlMessage)>& on_lane = {});
 

@@ -16,8 +16,10 @@ class LocalSession final : public Session {
   }
   cim::Outcome<cim::Response> handle(const cim::Request& request) override {
     if (!who_) return cim::fault(Error(ErrorCode::unauthenticated, "nobody has logged in"), "w:AccessDenied");
-    return dispatcher_.handle(
-        {who_->name, who_->method, who_->from, std::string(authz::role_name(who_->role))}, request);
+    const authz::Identity who = *who_;
+    if (who.method == authz::kByKerberos) who_.reset();
+    return dispatcher_.handle({who.name, who.method, who.from, std::string(authz::role_name(who.role))},
+                              request);
   }
 
  private:

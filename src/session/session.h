@@ -16,7 +16,9 @@ class Session {
   // Who calls from now on. After a refusal nobody does, whoever it was before: ErrorCode::unauthenticated, or
   // timeout when too many others are being checked.
   virtual Result<authz::Identity> log_in(const authz::Evidence& evidence) = 0;
-  // For whom log_in() has let in last; without one it is refused unseen. Blocks at most limits::kMethodReply.
+  // For whom log_in() has let in last; without one it is refused unseen. Who came by a token of Kerberos is let
+  // in for one request: a token counts once, and so does what it has proven. Blocks at most
+  // limits::kMethodReply.
   virtual cim::Outcome<cim::Response> handle(const cim::Request& request) = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "wsman/codec.h"
 #include "wsman/fault.h"
@@ -143,10 +144,17 @@ tl::expected<std::string, Fault> write_fragment_get(const cim::Instance& instanc
 // On the local socket only the kernel's word counts.
 Result<authz::Identity> log_in(const http::HttpRequest& head, authz::Evidence evidence,
                                session::Session& session) {
-  if (!evidence.unix_uid) {
-    US_TRY(evidence.password, authz::read_authorization(head.header("Authorization")));
-  }
+  if (!evidence.unix_uid) US_CHECK(authz::read_authorization(head.header("Authorization"), evidence));
   return session.log_in(evidence);
+}
+
+// For who logged in by a token: the proof that he asked for; and that his next request needs a token of its
+// own, as every request here has a caller of its own.
+HttpResponse with_proof(HttpResponse response, const std::string& proof) {
+  if (proof.empty()) return response;
+  response.headers.push_back({"WWW-Authenticate", "Negotiate " + to_base64(as_bytes(proof))});
+  response.headers.push_back({"Persistent-Auth", "false"});
+  return response;
 }
 
 // "Msvm_X/Method" at the end of the action of a method call; empty when the action is none.
@@ -191,7 +199,7 @@ tl::expected<http::Answer, HttpResponse> WsmanService::admit(
   auto identity = log_in(head, evidence, *session);
   if (identity)
     return http::Answer([this, session, who = std::move(*identity)](const http::HttpRequest& request) {
-      return handle(request.body, {*session, who});
+      return with_proof(handle(request.body, {*session, who}), who.proof);
     });
   const bool tried = !head.header("Authorization").empty() || evidence.certificate || evidence.unix_uid;
   const auto left_out = tried ? refused_.pass(clock_.now().monotonic) : std::nullopt;
@@ -200,8 +208,16 @@ tl::expected<http::Answer, HttpResponse> WsmanService::admit(
                 {{"from", evidence.from}, {"cause", identity.error().message()}, {"left_out", *left_out}});
   if (identity.error().code() != ErrorCode::unauthenticated)
     return tl::unexpected(plain(503, identity.error().text(), {{"Retry-After", "2"}}));
-  return tl::unexpected(plain(401, "log in with a name and a password, or with a client certificate",
-                              {{"WWW-Authenticate", "Basic realm=\"Understudy\", charset=\"UTF-8\""}}));
+  return tl::unexpected(log_in_first());
+}
+
+HttpResponse WsmanService::log_in_first() const {
+  std::vector<http::Header> ways{{"WWW-Authenticate", "Basic realm=\"Understudy\", charset=\"UTF-8\""}};
+  if (!negotiate_)
+    return plain(401, "log in with a name and a password, or with a client certificate", std::move(ways));
+  ways.push_back({"WWW-Authenticate", "Negotiate"});
+  return plain(401, "log in with Kerberos (not NTLM), a name and a password, or a client certificate",
+               std::move(ways));
 }
 
 HttpResponse WsmanService::handle(const std::string& body, const Caller& caller) {

@@ -26,9 +26,13 @@ struct Caller {
 
 class WsmanService {
  public:
-  // Both outlive the service.
-  WsmanService(session::Sessions& sessions, const Clock& clock, Product product)
-      : sessions_(sessions), clock_(clock), product_(std::move(product)), enumerations_(clock) {}
+  // Both outlive the service. `negotiate`: Kerberos is offered to who has not logged in.
+  WsmanService(session::Sessions& sessions, const Clock& clock, Product product, bool negotiate = false)
+      : sessions_(sessions),
+        clock_(clock),
+        product_(std::move(product)),
+        negotiate_(negotiate),
+        enumerations_(clock) {}
 
   // http::Welcome: who judges the heads of the requests of this connection.
   http::Admit welcome(const http::ConnectionInfo& info);
@@ -50,10 +54,12 @@ class WsmanService {
   Reply release(const RequestEnvelope& request, const Caller& caller);
   Reply invoke(const RequestEnvelope& request, std::string_view method, const Caller& caller);
   std::string identify(bool known_caller) const;
+  http::HttpResponse log_in_first() const;
 
   session::Sessions& sessions_;
   const Clock& clock_;
   const Product product_;
+  const bool negotiate_;
   LogRate refused_;
   EnumerationTable enumerations_;
 };

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "base/base64.h"
 #include "wsman/test_envelope.h"
 
 namespace understudy::wsman {
@@ -481,6 +482,49 @@ TEST_F(DoorTest, StrangersAreAskedToLogIn) {
   EXPECT_THAT(std::string(refused.error().header("WWW-Authenticate")),
               testing::StartsWith("Basic realm=\"Understudy\""));
   EXPECT_EQ(status_of(head({{"Authorization", "Negotiate abc"}})), 401);
+}
+
+// Takes the token for the principal.
+class Believer final : public authz::TicketJudge {
+ public:
+  Result<authz::Ticket> judge(const std::string& token) override {
+    if (token == "later") return fail(ErrorCode::not_available, "nobody can say");
+    return authz::Ticket{token, "proof"};
+  }
+};
+
+TEST(KerberosDoor, IsShownWhereItIsAndTheAnswerHasTheProof) {
+  FakeDispatcher dispatcher;
+  dispatcher.answer = cim::Response{{system_item("G0")}, {}};
+  const FakeClock clock;
+  Believer judge;
+  const authz::Gate gate(nullptr, {}, nullptr,
+                         {&judge, *authz::KerberosMap::parse("ada@R ada operator", "map")});
+  session::LocalSessions sessions(gate, dispatcher);
+  WsmanService service(sessions, clock, {.version = "0.1.0"}, true);
+  const auto door = service.welcome({});
+  const auto login = [](std::string_view token) {
+    return head({{"Authorization", "Negotiate " + to_base64(as_bytes(token))}});
+  };
+  const auto refused = door(head());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().headers.at(0).value, "Basic realm=\"Understudy\", charset=\"UTF-8\"");
+  EXPECT_EQ(refused.error().headers.at(1).name, "WWW-Authenticate");
+  EXPECT_EQ(refused.error().headers.at(1).value, "Negotiate");
+  EXPECT_EQ(door(login("eve@R")).error().status, 401);
+  EXPECT_EQ(door(login("later")).error().status, 503);
+
+  const auto admitted = door(login("ada@R"));
+  ASSERT_TRUE(admitted);
+  http::HttpRequest request = head();
+  request.body = winrm_request(kGetAction, kV2 + "Msvm_ComputerSystem", "");
+  const auto answer = (*admitted)(request);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("WWW-Authenticate"), "Negotiate " + to_base64(as_bytes("proof")));
+  EXPECT_EQ(dispatcher.caller.method, "kerberos");
+  EXPECT_EQ(dispatcher.caller.role, "operator");
+  EXPECT_EQ(door(head()).error().status, 401);  // the next request has a caller of its own
+  EXPECT_EQ((*admitted)(request).status, 500);  // and this one has been
 }
 
 TEST_F(DoorTest, CertificateAndLocalSocketAreEnough) {

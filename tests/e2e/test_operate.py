@@ -118,6 +118,7 @@ def test_the_guide_is_true(reader, page):
 
 
 def test_every_page_is_walked():
-    assert {f.stem for f in GUIDE.glob("*.md")} == {*PAGES, "README"}
-    for page in PAGES:
+    elsewhere = ("kerberos",)  # test_kerberos.py: it takes a realm
+    assert {f.stem for f in GUIDE.glob("*.md")} == {*PAGES, *elsewhere, "README"}
+    for page in (*PAGES, *elsewhere):
         assert f"{page}.md" in (GUIDE / "README.md").read_text()

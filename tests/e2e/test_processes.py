@@ -26,18 +26,23 @@ def test_each_has_its_user_and_no_rights(site, vm):
     sends = site.daemon("A").helpers()  # its link speaks with host B
     assert sorted(sends.values()) == ["understudy-front", "understudy-front", "understudy-link"]
     for pid, name in (helpers | sends).items():
-        status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
-        user = pwd.getpwnam(name)
-        assert status["Uid"].split() == [str(user.pw_uid)] * 4 and status["Gid"].split() == [str(user.pw_gid)] * 4, name
-        assert status["Groups"] == "" and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", (name, status)
-        assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}, name
-        assert os.listdir(f"/proc/{pid}/root") == [], "its file system is an empty folder"
-        for namespace in ("net", "ipc"):
-            for host in ("A", "B"):
-                assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/{site.daemon(host).pid}/ns/{namespace}")
-        files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-        own = {f for f in files if not re.match(r"socket:|anon_inode:|pipe:|/dev/null", f)}
-        assert all(f.endswith(".log") for f in own), own  # the daemon's standard error
+        for host in ("A", "B"):
+            is_confined(site.daemon(host), pid, name, [])
+
+
+def is_confined(daemon, pid, user, files):
+    """A process of this daemon, or of a neighbour's: it is this user, with no rights, and has these files and no others."""
+    status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
+    entry = pwd.getpwnam(user)
+    assert status["Uid"].split() == [str(entry.pw_uid)] * 4 and status["Gid"].split() == [str(entry.pw_gid)] * 4, user
+    assert status["Groups"] == "" and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2", (user, status)
+    assert {int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}, user
+    assert os.listdir(f"/proc/{pid}/root") == files, "that is all of its file system"
+    for namespace in ("net", "ipc"):
+        assert os.readlink(f"/proc/{pid}/ns/{namespace}") != os.readlink(f"/proc/{daemon.pid}/ns/{namespace}")
+    files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    own = {f for f in files if not re.match(r"socket:|anon_inode:|pipe:|/dev/null", f)}
+    assert all(f.endswith(".log") for f in own), own  # the daemon's standard error
 
 
 def killed(site, name, host="B"):

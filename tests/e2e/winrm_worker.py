@@ -2,7 +2,8 @@
 """Speaks python3-winrm for a test, from inside a host: one JSON line in, one JSON line out.
 
 In: {"message": SOAP text}. Out: {"answer": text}, or {"fault": type and text} for whatever the library raises.
-Arguments: ENDPOINT USER PASSWORD AUTHORITY, or ENDPOINT CERTIFICATE KEY AUTHORITY when the first word is "certificate".
+Arguments: HOW ENDPOINT WHO SECRET AUTHORITY: "password" with a user's, "certificate" with files of certificate and key,
+"kerberos" with a principal whose ticket is in the environment's cache.
 """
 import json
 import sys
@@ -13,7 +14,7 @@ from winrm.protocol import Protocol
 def protocol(words):
     how, endpoint, who, secret, authority = words
     login = {"cert_pem": who, "cert_key_pem": secret} if how == "certificate" else {"username": who, "password": secret}
-    return Protocol(endpoint, transport="certificate" if how == "certificate" else "ssl", ca_trust_path=authority,
+    return Protocol(endpoint, transport="ssl" if how == "password" else how, ca_trust_path=authority,
                     server_cert_validation="validate", read_timeout_sec=70, operation_timeout_sec=60, **login)
 
 

@@ -102,15 +102,16 @@ def object_of(element):
 
 
 class Wsman:
-    """One client on one host. login: ("password", USER, PASSWORD) or ("certificate", FILE, KEY)."""
+    """One client on one host. login: ("password", USER, PASSWORD), ("certificate", FILE, KEY), or ("kerberos", PRINCIPAL, "")
+    with the cache of its tickets in env."""
 
-    def __init__(self, host, login, endpoint=None, authority="/etc/understudy/tls/authority.crt"):
+    def __init__(self, host, login, endpoint=None, authority="/etc/understudy/tls/authority.crt", env=None):
         self.host = host
         self.recorder = None  # is told every envelope that was sent and answered (recorder.py)
         endpoint = endpoint or f"https://{host.hostname}:5986/wsman"
         worker = Path(__file__).with_name("winrm_worker.py")
         self._worker = host.popen(["/usr/bin/python3", worker, login[0], endpoint, login[1], login[2], authority],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                  env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def close(self):
         if self._worker.poll() is None:

@@ -1,7 +1,19 @@
-// Certificate map, then a NUL, then an Authorization header: who is let in stands in the map; a stranger
-// never is.
+// A map of certificates or of principals, then a NUL, then an Authorization header: who is let in stands in
+// the map; a stranger never is.
 #include "authz/gate.h"
 #include "fuzz/fuzz.h"
+
+namespace {
+
+// Takes a token for the principal that it names.
+class Believer final : public understudy::authz::TicketJudge {
+ public:
+  understudy::Result<understudy::authz::Ticket> judge(const std::string& token) override {
+    return understudy::authz::Ticket{token, {}};
+  }
+};
+
+}  // namespace
 
 US_FUZZER(access, input) {
   using namespace understudy;
@@ -16,15 +28,23 @@ US_FUZZER(access, input) {
   evidence.from = "192.0.2.1";
   const auto entry = map->find("", "ops");
   US_ASSERT(!entry || (entry->common_name == "ops" && !entry->name.empty()));
-  const authz::Gate gate(nullptr, std::move(*map));
+  auto principals = authz::KerberosMap::parse(text, "FILE");
+  if (!principals) principals = authz::KerberosMap();
+  Believer judge;
+  const authz::Gate gate(nullptr, std::move(*map), nullptr, {&judge, *principals});
   US_ASSERT(!gate.identify(evidence));  // nothing was proven
-  auto password = authz::read_authorization(input);
-  US_ASSERT(password || password.error().code() == ErrorCode::unauthenticated);
-  if (password && *password) {
-    evidence.password = std::move(*password);
-    US_ASSERT(!gate.identify(evidence));  // there are no passwords here, whatever the certificate is
-    evidence.password.reset();
+  const Status read = authz::read_authorization(input, evidence);
+  US_ASSERT(read || (read.error().code() == ErrorCode::unauthenticated && !evidence.token));
+  US_ASSERT(!evidence.token || (!evidence.password && evidence.token->size() <= authz::kMostToken));
+  if (evidence.password) US_ASSERT(!gate.identify(evidence));  // there are no passwords here
+  if (evidence.token) {
+    const auto known = principals->find(*evidence.token);
+    const auto identity = gate.identify(evidence);
+    US_ASSERT(identity.has_value() == known.has_value());
+    US_ASSERT(!identity || text.find(*evidence.token) != std::string_view::npos);
   }
+  evidence.password.reset();
+  evidence.token.reset();
   evidence.certificate = authz::CertificateSeen{std::string(64, 'A'), "ops"};
   const auto identity = gate.identify(evidence);
   US_ASSERT(identity || identity.error().code() == ErrorCode::unauthenticated);

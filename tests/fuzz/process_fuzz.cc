@@ -19,7 +19,7 @@ void one_form(std::string_view input) {
 
 US_FUZZER(process, input) {
   using namespace understudy;
-  switch (fuzz::take_byte(input) % 6) {
+  switch (fuzz::take_byte(input) % 7) {
     case 0:
       return one_form<cim::Request>(input);
     case 1:
@@ -30,7 +30,9 @@ US_FUZZER(process, input) {
       return one_form<ipc::Setup>(input);
     case 4:
       return one_form<Error>(input);
-    default:
+    case 5:
       return one_form<Result<cim::XmlNode>>(input);
+    default:
+      return one_form<Result<authz::Ticket>>(input);
   }
 }
