@@ -33,7 +33,7 @@ class TempFile {
   std::string folder_;
 };
 
-ErrorCode code_of(const Result<Role>& result) {
+ErrorCode code_of(const Result<Roles>& result) {
   return result ? ErrorCode::failed : result.error().code();
 }
 
@@ -134,7 +134,7 @@ TEST(CertificateMap, ThumbprintGoesBeforeName) {
   const auto map = CertificateMap::parse(text, "certificates.map");
   ASSERT_TRUE(map) << map.error().text();
   EXPECT_EQ(map->find(kThumbprint, "ops-laptop")->name, "ada");
-  EXPECT_EQ(map->find("FF", "ops-laptop")->role, Role::operator_);
+  EXPECT_EQ(map->find("FF", "ops-laptop")->roles, Role::operator_);
   EXPECT_FALSE(map->find("FF", "OPS-LAPTOP"));
   EXPECT_FALSE(map->find("", ""));
 }
@@ -434,6 +434,53 @@ TEST_F(GateTest, OnlyRootOnTheUnixSocket) {
   evidence.unix_uid = 1000;
   evidence.password = Password{"ada", "pass:word"};
   EXPECT_FALSE(gate_->identify(evidence));
+}
+
+const Uuid kWeb = *Uuid::parse("aaaaaaaa-0000-4000-8000-000000000001");
+const Uuid kMail = *Uuid::parse("bbbbbbbb-0000-4000-8000-000000000002");
+
+TEST(Roles, AreReadAsTheyAreWritten) {
+  const std::string web = kWeb.lower(), mail = kMail.lower();
+  for (const std::string& text :
+       {std::string("operator"), "reader,operator@" + web, "administrator@" + web + ",operator@" + mail}) {
+    const auto roles = parse_roles(text);
+    ASSERT_TRUE(roles) << text;
+    EXPECT_EQ(text_of(*roles), text);
+  }
+  EXPECT_EQ(parse_roles("operator@{" + kWeb.upper() + "}")->vms.at(kWeb), Role::operator_);
+  std::string many = "reader";
+  for (size_t i = 0; i <= kMostVmRoles; ++i) many += ",operator@" + Uuid::random().lower();
+  for (const std::string& bad :
+       {std::string(), std::string("root"), std::string("reader,operator"),
+        "operator@" + web + ",reader@" + web, std::string("operator@web"), std::string("operator@"),
+        "@" + web, "reader, operator@" + web, std::string("reader,"), many})
+    EXPECT_FALSE(parse_roles(bad)) << bad;
+}
+
+TEST(Policy, ARoleOnAVmReachesThatVmOnly) {
+  const Roles roles = *parse_roles("operator@" + kWeb.lower() + ",reader@" + kMail.lower());
+  const auto failover = permit(roles, false, "Msvm_ReplicationService", "InitiateFailover");
+  ASSERT_TRUE(failover);
+  EXPECT_FALSE(failover->everywhere || failover->host_objects);
+  EXPECT_EQ(failover->vms, std::set<Uuid>{kWeb});
+  const auto seen = permit(roles, true, "Msvm_ComputerSystem", "");
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->vms, (std::set<Uuid>{kWeb, kMail}));
+  EXPECT_TRUE(seen->host_objects && !seen->everywhere);
+  EXPECT_FALSE(permit(roles, true, "Msvm_ReplicationAuthorizationSettingData", "")->host_objects);
+  for (const char* method : {"ModifyServiceSettings", "AddAuthorizationEntry", "SetAuthorizationEntry",
+                             "TestReplicationConnection", "GetSystemCertificates", "AMethodOfTomorrow"})
+    EXPECT_FALSE(
+        permit(*parse_roles("administrator@" + kWeb.lower()), false, "Msvm_ReplicationService", method))
+        << method;
+  EXPECT_TRUE(permit(*parse_roles("administrator@" + kWeb.lower()), false, "Msvm_ReplicationService",
+                     "ModifyReplicationSettings"));
+  const auto both = permit(*parse_roles("reader,operator@" + kWeb.lower()), false, "Msvm_ReplicationService",
+                           "InitiateFailover");
+  EXPECT_FALSE(both->everywhere);
+  EXPECT_TRUE(permit(*parse_roles("operator,reader@" + kWeb.lower()), false, "Msvm_ReplicationService",
+                     "InitiateFailover")
+                  ->everywhere);
 }
 
 TEST(Policy, EachRoleHasItsVerbs) {

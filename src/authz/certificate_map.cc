@@ -7,11 +7,12 @@ namespace understudy::authz {
 namespace {
 
 constexpr const char* kHint =
-    "write 'sha256:HEX name role' or 'cn:NAME name role'; the thumbprint is in: understudy certificate show "
+    "write 'sha256:HEX name roles' or 'cn:NAME name roles'; the thumbprint is in: understudy certificate "
+    "show "
     "FILE";
 
 std::optional<CertificateMap::Entry> entry_of(const MapLine& line) {
-  CertificateMap::Entry entry{{}, {}, line.name, line.role};
+  CertificateMap::Entry entry{{}, {}, line.name, line.roles};
   if (line.proof.substr(0, 7) == "sha256:") {
     const auto thumbprint = parse_thumbprint(line.proof.substr(7));
     if (!thumbprint) return std::nullopt;

@@ -18,7 +18,7 @@ class CertificateMap {
     std::string thumbprint;   // upper-case hex; empty: by common name
     std::string common_name;  // empty: by thumbprint
     std::string name;
-    Role role;
+    Roles roles;
   };
   CertificateMap() = default;  // knows nobody
   static Result<CertificateMap> parse(std::string_view text, std::string_view file_name);

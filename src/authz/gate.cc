@@ -82,10 +82,10 @@ Result<Identity> Gate::by_password(const Password& given, const std::string& fro
     return fail(ErrorCode::timeout, "too many wrong passwords came from " + from,
                 "wait " + age_text(wait + Duration::seconds(1)) +
                     ", or use a client certificate, or the local socket");
-  const auto role = passwords_->verify(given.name, given.password);
-  if (role) return Identity(given.name, *role, "basic", from);
-  if (role.error().code() == ErrorCode::unauthenticated) attempts_.failed(from, clock.now().monotonic);
-  return fail(role.error());
+  auto roles = passwords_->verify(given.name, given.password);
+  if (roles) return Identity(given.name, std::move(*roles), "basic", from);
+  if (roles.error().code() == ErrorCode::unauthenticated) attempts_.failed(from, clock.now().monotonic);
+  return fail(roles.error());
 }
 
 // No address waits for what its tokens prove: there is nothing to guess, and behind it may be many hosts.
@@ -96,7 +96,7 @@ Result<Identity> Gate::by_token(const std::string& token, const std::string& fro
   if (!known)
     return fail(ErrorCode::unauthenticated, "'" + ticket.principal + "' is not in the map of Kerberos",
                 "add a line to kerberos.map");
-  return Identity(known->name, known->role, kByKerberos, from, std::move(ticket.proof));
+  return Identity(known->name, known->roles, kByKerberos, from, std::move(ticket.proof));
 }
 
 Result<Identity> Gate::identify(const Evidence& evidence) const {
@@ -120,7 +120,7 @@ Result<Identity> Gate::identify(const Evidence& evidence) const {
                 "the certificate of '" + seen.common_name + "' (" + seen.thumbprint +
                     ") is not in the certificate map",
                 "add a line to certificates.map");
-  return Identity(known->name, known->role, "certificate", evidence.from);
+  return Identity(known->name, known->roles, "certificate", evidence.from);
 }
 
 }  // namespace understudy::authz

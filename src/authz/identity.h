@@ -11,10 +11,14 @@ namespace understudy::authz {
 inline constexpr const char* kByKerberos = "kerberos";
 
 struct Identity {
-  Identity(std::string n, Role r, std::string m, std::string f, std::string p = {})
-      : name(std::move(n)), role(r), method(std::move(m)), from(std::move(f)), proof(std::move(p)) {}
+  Identity(std::string n, Roles r, std::string m, std::string f, std::string p = {})
+      : name(std::move(n)),
+        roles(std::move(r)),
+        method(std::move(m)),
+        from(std::move(f)),
+        proof(std::move(p)) {}
   std::string name;
-  Role role;
+  Roles roles;
   std::string method;  // "basic", "certificate", kByKerberos or "unix"
   std::string from;    // peer address, or "unix"
   std::string proof;   // bytes of Kerberos: that this host is who he meant; goes with the answer

@@ -18,9 +18,9 @@ bool is_principal(std::string_view text) {
 Result<KerberosMap> KerberosMap::parse(std::string_view text, std::string_view file_name) {
   KerberosMap map;
   US_CHECK(read_map(
-      text, file_name, "write 'user@REALM name role', each principal once", [&](const MapLine& line) {
+      text, file_name, "write 'user@REALM name roles', each principal once", [&](const MapLine& line) {
         return is_principal(line.proof) &&
-               map.entries_.try_emplace(std::string(line.proof), Entry{line.name, line.role}).second;
+               map.entries_.try_emplace(std::string(line.proof), Entry{line.name, line.roles}).second;
       }));
   return map;
 }

@@ -38,7 +38,7 @@ class KerberosMap {
  public:
   struct Entry {
     std::string name;
-    Role role;
+    Roles roles;
   };
   KerberosMap() = default;  // knows nobody
   static Result<KerberosMap> parse(std::string_view text, std::string_view file_name);

@@ -22,9 +22,9 @@ std::vector<std::string_view> words_of(std::string_view line) {
 std::optional<MapLine> parse_line(std::string_view line) {
   const auto words = words_of(line);
   if (words.size() != 3) return std::nullopt;
-  const auto role = parse_role(words[2]);
-  if (!role) return std::nullopt;
-  return MapLine{words[0], std::string(words[1]), *role};
+  auto roles = parse_roles(words[2]);
+  if (!roles) return std::nullopt;
+  return MapLine{words[0], std::string(words[1]), std::move(*roles)};
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Files that say which proof is which caller: lines "PROOF name role"; '#' starts a comment. Private to this
+// Files that say which proof is which caller: lines "PROOF name roles"; '#' starts a comment. Private to this
 // folder.
 #pragma once
 
@@ -16,7 +16,7 @@ inline constexpr size_t kMostEntries = 1000;
 struct MapLine {
   std::string_view proof;
   std::string name;
-  Role role;
+  Roles roles;
 };
 
 // Gives each line to `take`, which says whether it can be used. The error names file and line; `hint`: how

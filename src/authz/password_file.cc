@@ -31,7 +31,7 @@ constexpr size_t kHashLength = 32;
 using Digest = std::array<uint8_t, 32>;
 
 struct User {
-  Role role;
+  Roles roles;
   std::string hash;
 };
 using Users = std::map<std::string, User, std::less<>>;
@@ -84,14 +84,14 @@ Result<Users> parse_users(const std::string& path, std::string_view text) {
     ++number;
     const auto parts = split(line);
     if (!parts) continue;
-    const auto role = parse_role(parts->role);
-    if (!good_name(parts->name) || !role || parts->hash.substr(0, 10) != "$argon2id$")
+    auto roles = parse_roles(parts->role);
+    if (!good_name(parts->name) || !roles || parts->hash.substr(0, 10) != "$argon2id$")
       return fail(ErrorCode::corrupt,
                   path + " line " + std::to_string(number) + " is not name:role:$argon2id$...",
                   "repair the line, or add the user again: understudy user add");
     if (users.size() == kMostUsers)
       return fail(ErrorCode::too_large, path + " has more than " + std::to_string(kMostUsers) + " users");
-    users[std::string(parts->name)] = {*role, std::string(parts->hash)};
+    users[std::string(parts->name)] = {std::move(*roles), std::string(parts->hash)};
   }
   return users;
 }
@@ -201,13 +201,13 @@ uint64_t PasswordFile::computed() const {
   return state_->computed;
 }
 
-Result<Role> PasswordFile::verify(std::string_view name, std::string_view password) {
+Result<Roles> PasswordFile::verify(std::string_view name, std::string_view password) {
   const auto refused = [] { return fail(ErrorCode::unauthenticated, "user name or password is wrong"); };
   if (name.size() > kMostUserName || password.size() > kMostPassword) return refused();
   const std::optional<User> user = state_->find(name);
   const std::string& hash = user ? user->hash : state_->decoy;
   const Digest digest = state_->digest(hash, password);
-  if (state_->remembers(digest) && user) return user->role;
+  if (state_->remembers(digest) && user) return user->roles;
   if (!state_->turns.try_acquire_for(kWaitForTurn))
     return fail(ErrorCode::timeout, "too many logins are being checked", "try again");
   const int rc = argon2id_verify(hash.c_str(), password.data(), password.size());
@@ -215,7 +215,7 @@ Result<Role> PasswordFile::verify(std::string_view name, std::string_view passwo
   ++state_->computed;
   if (rc != ARGON2_OK || !user) return refused();
   state_->remember(digest);
-  return user->role;
+  return user->roles;
 }
 
 namespace {
@@ -241,7 +241,8 @@ Result<std::pair<std::string, bool>> without_user(const std::string& path, std::
 
 }  // namespace
 
-Status set_user(const std::string& path, std::string_view name, Role role, std::string_view password) {
+Status set_user(const std::string& path, std::string_view name, const Roles& roles,
+                std::string_view password) {
   if (!good_name(name))
     return fail(ErrorCode::invalid_parameter, "'" + std::string(name) + "' is not a user name",
                 "1 to 64 printable characters without blanks, ':' and '#'");
@@ -251,7 +252,7 @@ Status set_user(const std::string& path, std::string_view name, Role role, std::
                 "choose one of " + std::to_string(kLeastPassword) + " to " + std::to_string(kMostPassword));
   US_TRY(auto others, without_user(path, name));
   US_TRY(const std::string hash, hash_password(password));
-  others.first.append(name).append(":").append(role_name(role)).append(":").append(hash).append("\n");
+  others.first.append(name).append(":").append(text_of(roles)).append(":").append(hash).append("\n");
   US_CHECK(parse_users(path, others.first));
   return replace_text_file(path, others.first);
 }

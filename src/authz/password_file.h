@@ -31,7 +31,7 @@ class PasswordFile {
 
   // ErrorCode::unauthenticated for an unknown user and for a wrong password alike, in the same time. A login
   // that succeeded is remembered for some minutes. ErrorCode::timeout when too many others are being checked.
-  Result<Role> verify(std::string_view name, std::string_view password);
+  Result<Roles> verify(std::string_view name, std::string_view password);
   // How often a password hash was computed.
   uint64_t computed() const;
 
@@ -41,7 +41,8 @@ class PasswordFile {
 };
 
 // Adds the user or replaces role and password; the file is made (0600) when missing and replaced atomically.
-Status set_user(const std::string& path, std::string_view name, Role role, std::string_view password);
+Status set_user(const std::string& path, std::string_view name, const Roles& roles,
+                std::string_view password);
 // ErrorCode::not_found when there is no such user.
 Status remove_user(const std::string& path, std::string_view name);
 

@@ -67,10 +67,11 @@ Result<InvokeResult> Provider::invoke(const Context&, const ObjectPath&, const I
               std::string(class_name()) + "." + std::string(method) + " is not supported");
 }
 
-ObjectManager::ObjectManager(Authorize authorize, std::string server_name, Witness witness)
+ObjectManager::ObjectManager(Authorize authorize, std::string server_name, Witness witness, VmOf vm_of)
     : authorize_(std::move(authorize)),
       server_name_(std::move(server_name)),
-      witness_(witness ? std::move(witness) : [](const Called&) {}) {
+      witness_(witness ? std::move(witness) : [](const Called&) {}),
+      vm_of_(vm_of ? std::move(vm_of) : [](const Uuid& guid) { return guid; }) {
   US_ASSERT(authorize_ != nullptr);
 }
 ObjectManager::~ObjectManager() = default;
@@ -83,15 +84,35 @@ void ObjectManager::add(std::unique_ptr<Provider> provider) {
 }
 
 Outcome<Response> ObjectManager::handle(const Caller& caller, const Request& request) {
-  const Context context{caller};
+  const auto reach = authorize_(caller, Right::read, {}, {});
+  const Context context{caller, !reach || !reach->everywhere};
   return std::visit([&](const auto& r) { return serve(context, r); }, request);
 }
 
-Outcome<void> ObjectManager::allow(const Context& context, Right right, std::string_view class_name,
-                                   std::string_view method) const {
-  if (auto status = authorize_(context.caller, right, class_name, method); !status)
-    return fault(std::move(status.error()), "w:AccessDenied");
-  return {};
+Outcome<Reach> ObjectManager::allow(const Context& context, Right right, std::string_view class_name,
+                                    std::string_view method) const {
+  auto reach = authorize_(context.caller, right, class_name, method);
+  if (!reach) return fault(std::move(reach.error()), "w:AccessDenied");
+  return std::move(*reach);
+}
+
+std::set<Uuid> ObjectManager::vms_in(std::string_view text) const {
+  constexpr size_t kLength = 36;
+  std::set<Uuid> vms;
+  for (size_t at = 0; at + kLength <= text.size(); ++at) {
+    if (text[at + 8] != '-') continue;
+    if (const auto guid = Uuid::parse(text.substr(at, kLength))) vms.insert(vm_of_(*guid));
+  }
+  return vms;
+}
+
+bool ObjectManager::visible(const Context& context, const ObjectPath& path) const {
+  if (!context.limited) return true;
+  const auto reach = authorize_(context.caller, Right::read, path.class_name, {});
+  if (!reach) return false;
+  if (reach->everywhere) return true;
+  const std::set<Uuid> vms = vms_in(path.text());
+  return vms.empty() ? reach->host_objects : std::ranges::includes(reach->vms, vms);
 }
 
 Outcome<Response> ObjectManager::serve(const Context& context, const GetRequest& request) const {
@@ -119,7 +140,7 @@ Outcome<std::vector<Item>> ObjectManager::instances_of(const Context& context, s
                  known.keys.empty() ? provider->enumerate(context) : provider->candidates(context, known));
     for (Instance& instance : instances) {
       ObjectPath path = path_of(instance);
-      items.push_back({std::move(path), std::move(instance), {}});
+      if (visible(context, path)) items.push_back({std::move(path), std::move(instance), {}});
     }
   }
   return items;
@@ -150,6 +171,7 @@ Outcome<Item> ObjectManager::resolve(const Context& context, const ObjectPath& p
       if (ObjectPath full = path_of(instance); means(given, full))
         found.push_back({std::move(full), std::move(instance), {}});
   }
+  std::erase_if(found, [&](const Item& item) { return !visible(context, item.path); });
   if (found.size() == 1) return std::move(found.front());
   if (found.size() > 1)
     return selector_fault(

@@ -7,10 +7,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/ids.h"
 #include "cim/operation.h"
 #include "cim/schema.h"
 
@@ -19,6 +21,7 @@ namespace understudy::cim {
 // Who asks, for the length of one request.
 struct Context {
   Caller caller;
+  bool limited = false;  // to some VMs: not everything that a provider gives is for this caller
 };
 
 // The instances and methods of one concrete class. Lives as long as the ObjectManager; called on the front's
@@ -43,9 +46,19 @@ class Provider {
 };
 
 enum class Right : uint8_t { read, execute };
-// Whether the caller may do this; `method` is empty for reading. The error's text reaches the caller.
-using Authorize = std::function<Status(const Caller& caller, Right right, std::string_view class_name,
-                                       std::string_view method)>;
+// Where a caller may do something.
+struct Reach {
+  bool everywhere = false;
+  std::set<Uuid> vms;         // else: to these VMs,
+  bool host_objects = false;  // and to what names none
+};
+// Whether the caller may do this, and where; `method` is empty for reading, `class_name` for reading at all.
+// The error's text reaches the caller.
+using Authorize = std::function<Result<Reach>(const Caller& caller, Right right, std::string_view class_name,
+                                              std::string_view method)>;
+// The VM that a GUID stands for: its own, that of a job or of a recovery point. One that is not known stands
+// for itself.
+using VmOf = std::function<Uuid(const Uuid& guid)>;
 
 // A method call that has been answered, also one that was refused.
 struct Called {
@@ -61,7 +74,9 @@ using Witness = std::function<void(const Called& called)>;
 class ObjectManager final : public Dispatcher {
  public:
   // `server_name` is what __SERVER reads as in a query: the Name of the host's own Msvm_ComputerSystem.
-  ObjectManager(Authorize authorize, std::string server_name, Witness witness = nullptr);
+  // Without `vm_of` each GUID stands for itself.
+  ObjectManager(Authorize authorize, std::string server_name, Witness witness = nullptr,
+                VmOf vm_of = nullptr);
   ~ObjectManager() override;
 
   // One provider for each concrete class of the schema; anything else is a broken invariant.
@@ -79,8 +94,12 @@ class ObjectManager final : public Dispatcher {
   Outcome<std::vector<Item>> instances_of(const Context& context, std::string_view class_name,
                                           const ObjectPath& keys = {}) const;
   std::vector<Provider*> providers_below(std::string_view class_name) const;
-  Outcome<void> allow(const Context& context, Right right, std::string_view class_name,
-                      std::string_view method = {}) const;
+  Outcome<Reach> allow(const Context& context, Right right, std::string_view class_name,
+                       std::string_view method = {}) const;
+  // Whether this object is for the caller to see.
+  bool visible(const Context& context, const ObjectPath& path) const;
+  // The VMs that the GUIDs in a text stand for.
+  std::set<Uuid> vms_in(std::string_view text) const;
 
   // object_manager_query.cc
   Outcome<Response> serve(const Context& context, const EnumerateRequest& request) const;
@@ -92,12 +111,15 @@ class ObjectManager final : public Dispatcher {
 
   // object_manager_invoke.cc
   Outcome<Response> serve(const Context& context, const InvokeRequest& request) const;
+  Status within(const Reach& reach, const Context& context, const ObjectPath& target, std::string_view method,
+                const Instance& parameters) const;
   Response answered(const Context& context, const ObjectPath& target, std::string_view method,
                     const Instance& parameters, Result<InvokeResult> result) const;
 
   Authorize authorize_;
   std::string server_name_;
   Witness witness_;
+  VmOf vm_of_;
   std::map<std::string, std::unique_ptr<Provider>, NameLess> providers_;
 };
 

@@ -1,4 +1,6 @@
 // Method calls: what the schema alone can check, before and after the provider.
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/log.h"
 #include "cim/fault.h"
@@ -99,11 +101,38 @@ Response ObjectManager::answered(const Context& context, const ObjectPath& targe
   return Response{{}, std::move(answer)};
 }
 
+// Whoever may do this to some VMs only: target and parameters, embedded instances too, name one of them and
+// no other.
+Status ObjectManager::within(const Reach& reach, const Context& context, const ObjectPath& target,
+                             std::string_view method, const Instance& parameters) const {
+  if (reach.everywhere) return {};
+  std::set<Uuid> vms = vms_in(target.text());
+  const auto add = [&](const Value::Scalar& scalar) {
+    if (const auto* path = std::get_if<ObjectPath>(&scalar)) vms.merge(vms_in(path->text()));
+    if (const auto* text = std::get_if<std::string>(&scalar)) vms.merge(vms_in(*text));
+  };
+  for (const auto& [name, value] : parameters.properties()) {
+    if (value.scalar()) add(*value.scalar());
+    if (value.array())
+      for (const Value::Scalar& one : *value.array()) add(one);
+  }
+  if (!vms.empty() && std::ranges::includes(reach.vms, vms)) return {};
+  return fail(
+      ErrorCode::access_denied,
+      target.class_name + "." + std::string(method) + ": the caller, who is " + context.caller.role +
+          ", may not do this " + (vms.empty() ? "to the host" : "to every VM that is named"),
+      "have an administrator do it, or give the caller the role: understudy user add NAME --role ROLE@UUID");
+}
+
 Outcome<Response> ObjectManager::serve(const Context& context, const InvokeRequest& request) const {
-  if (auto allowed = allow(context, Right::execute, request.path.class_name, request.method); !allowed) {
+  auto reach = allow(context, Right::execute, request.path.class_name, request.method);
+  if (reach)
+    if (Status inside = within(*reach, context, request.path, request.method, request.parameters); !inside)
+      reach = fault(std::move(inside.error()), "w:AccessDenied");
+  if (!reach) {
     Response refused =
-        answered(context, request.path, request.method, request.parameters, fail(allowed.error().error));
-    if (!returns_errors(request)) return pass_on(std::move(allowed.error()));
+        answered(context, request.path, request.method, request.parameters, fail(reach.error().error));
+    if (!returns_errors(request)) return pass_on(std::move(reach.error()));
     return refused;
   }
   const ClassDecl* named = find_class(request.path.class_name);
@@ -115,6 +144,9 @@ Outcome<Response> ObjectManager::serve(const Context& context, const InvokeReque
   US_FAULT_TRY(const Item target, resolve(context, request.path));
   const MethodDecl& method = *find_class(target.path.class_name)->method(request.method);
   US_FAULT_TRY(const Instance parameters, typed_parameters(method, request.parameters));
+  // Keys may have been left out.
+  if (Status inside = within(*reach, context, target.path, method.name, request.parameters); !inside)
+    return answered(context, target.path, method.name, parameters, fail(std::move(inside.error())));
 
   const auto provider = providers_.find(target.path.class_name);
   US_ASSERT(provider != providers_.end());  // a provider gives instances of its own class

@@ -170,7 +170,7 @@ Outcome<std::vector<Item>> ObjectManager::follow(const Context& context, const w
       for (const PropertyDecl* end : ends) add_far_ends(decl, link, end, links, far);
       if (!links.references || ends.empty()) continue;
       ObjectPath path = path_of(link);
-      references.push_back({std::move(path), std::move(link), {}});
+      if (visible(context, path)) references.push_back({std::move(path), std::move(link), {}});
     }
   }
   if (links.references) return references;
@@ -196,7 +196,7 @@ Outcome<std::vector<Item>> ObjectManager::objects_at(const Context& context,
   std::vector<Item> items;
   std::set<ObjectPath, PathLess> seen;
   for (const ObjectPath& path : paths) {
-    if (!seen.insert(path).second) continue;
+    if (!seen.insert(path).second || !visible(context, path)) continue;
     if (wanted[path.class_name] > kMostGets) {
       if (auto found = known.extract(path)) items.push_back({found.key(), std::move(found.mapped()), {}});
       continue;

@@ -53,6 +53,8 @@ class Fixed : public Provider {
     return result;
   }
 
+  void all(std::vector<Instance> now) { all_ = std::move(now); }
+
   bool broken = false;
   std::string called;
   Instance given;
@@ -88,10 +90,10 @@ Instance link(const char* class_name, const char* a, const Instance& from, const
 struct ObjectManagerTest : testing::Test {
   ObjectManagerTest()
       : manager(
-            [](const Caller& caller, Right right, std::string_view, std::string_view) -> Status {
+            [](const Caller& caller, Right right, std::string_view, std::string_view) -> Result<Reach> {
               if (caller.name == "nobody" || (right == Right::execute && caller.name != "admin"))
                 return fail(ErrorCode::access_denied, caller.name + " may not do this");
-              return {};
+              return Reach{true, {}, true};
             },
             "HOST",
             [this](const Called& one) {
@@ -195,6 +197,117 @@ TEST_F(ObjectManagerTest, GetFaults) {
             "w:InvalidSelectors/UnexpectedSelectors");
   EXPECT_EQ(fault_code(GetRequest{{"Msvm_SettingsDefineState", {{"ManagedElement", "=?"}}}}),
             "w:InvalidSelectors/InvalidValue");
+}
+
+// --- a caller who is limited to some VMs ---
+
+const Uuid kMine = *Uuid::parse("aaaaaaaa-0000-4000-8000-000000000001");
+const Uuid kOther = *Uuid::parse("bbbbbbbb-0000-4000-8000-000000000002");
+const Uuid kMyJob = *Uuid::parse("cccccccc-0000-4000-8000-000000000003");
+const Uuid kOtherJob = *Uuid::parse("dddddddd-0000-4000-8000-000000000004");
+
+struct LimitedCaller : testing::Test {
+  LimitedCaller()
+      : manager(
+            [](const Caller&, Right right, std::string_view class_name,
+               std::string_view method) -> Result<Reach> {
+              if (right == Right::execute && method == "AddAuthorizationEntry")
+                return fail(ErrorCode::access_denied, "not this");
+              return Reach{
+                  false, {kMine}, right == Right::read && class_name != "Msvm_ReplicationServiceSettingData"};
+            },
+            "HOST", nullptr,
+            [](const Uuid& guid) { return guid == kMyJob      ? kMine
+                                          : guid == kOtherJob ? kOther
+                                                              : guid; }) {
+    const Instance host = system("HOST", 2), mine = system(kMine.upper().c_str(), 2),
+                   other = system(kOther.upper().c_str(), 2);
+    add("Msvm_ComputerSystem", {host, mine, other});
+    add("Msvm_ReplicationService", {service("Msvm_ReplicationService")});
+    add("Msvm_ReplicationServiceSettingData",
+        {settings("Msvm_ReplicationServiceSettingData", "Microsoft:HOST")});
+    const Instance rsd =
+        settings("Msvm_ReplicationSettingData", ("Microsoft:" + kMine.upper() + "\\HVR\\0").c_str());
+    const Instance rsd_b =
+        settings("Msvm_ReplicationSettingData", ("Microsoft:" + kOther.upper() + "\\HVR\\0").c_str());
+    add("Msvm_ReplicationSettingData", {rsd, rsd_b});
+    add("Msvm_SettingsDefineState",
+        {link("Msvm_SettingsDefineState", "ManagedElement", mine, "SettingData", rsd),
+         link("Msvm_SettingsDefineState", "ManagedElement", mine, "SettingData", rsd_b),
+         link("Msvm_SettingsDefineState", "ManagedElement", other, "SettingData", rsd_b)});
+    jobs = add("Msvm_ConcreteJob", {settings("Msvm_ConcreteJob", kMyJob.upper().c_str()),
+                                    settings("Msvm_ConcreteJob", kOtherJob.upper().c_str())});
+  }
+  Fixed* add(const char* name, std::vector<Instance> all) {
+    auto provider = std::make_unique<Fixed>(name, std::move(all));
+    Fixed* result = provider.get();
+    manager.add(std::move(provider));
+    return result;
+  }
+  size_t count(const EnumerateRequest& request) {
+    const auto outcome = manager.handle(kReader, request);
+    EXPECT_TRUE(outcome) << (outcome ? "" : outcome.error().error.text());
+    return outcome ? outcome->items.size() : 99;
+  }
+  static ObjectPath vm(const Uuid& id) {
+    return {"Msvm_ComputerSystem", {{"CreationClassName", "Msvm_ComputerSystem"}, {"Name", id.upper()}}};
+  }
+  uint32_t call(const ObjectPath& target, const std::string& method, const Instance& in) {
+    const auto outcome = manager.handle(kReader, InvokeRequest{target, method, in});
+    return outcome ? outcome->invoked->return_value : 0;
+  }
+  ObjectManager manager;
+  Fixed* jobs = nullptr;
+};
+
+TEST_F(LimitedCaller, SeesTheHostAndItsOwnVmAndNoOther) {
+  EXPECT_EQ(count({"Msvm_ComputerSystem", {}}), 2u);
+  EXPECT_EQ(count({"Msvm_ReplicationService", {}}), 1u);
+  EXPECT_EQ(count({"Msvm_ReplicationServiceSettingData", {}}), 0u);
+  EXPECT_EQ(count({"Msvm_ConcreteJob", {}}), 1u);
+  EXPECT_EQ(count({"Msvm_SettingsDefineState", {}}), 1u) << "a link to what is another's is not shown";
+  EXPECT_EQ(count(wql_request("SELECT * FROM Msvm_ReplicationSettingData")), 1u);
+  EXPECT_EQ(count(wql_request("ASSOCIATORS OF {" + vm(kMine).text() + "}")), 1u);
+  EXPECT_EQ(count(wql_request("REFERENCES OF {" + vm(kMine).text() + "}")), 1u);
+  EXPECT_TRUE(manager.handle(kReader, GetRequest{vm(kMine)}));
+  EXPECT_FALSE(manager.handle(kReader, GetRequest{vm(kOther)}));
+  EXPECT_FALSE(manager.handle(kReader, wql_request("ASSOCIATORS OF {" + vm(kOther).text() + "}")));
+}
+
+TEST_F(LimitedCaller, ActsOnItsOwnVmAndNoOther) {
+  const ObjectPath replication{"Msvm_ReplicationService", {}};
+  const auto failover = [&](const Uuid& vm_id, const std::string& point) {
+    Instance in("METHOD_INPUT");
+    in.set("ComputerSystem", vm(vm_id));
+    if (!point.empty())
+      in.set("SnapshotSettingData", ObjectPath{"Msvm_VirtualSystemSettingData", {{"InstanceID", point}}});
+    return call(replication, "InitiateFailover", in);
+  };
+  EXPECT_EQ(failover(kMine, ""), 4096u);
+  EXPECT_EQ(failover(kOther, ""), 32769u);
+  EXPECT_EQ(failover(kMine, "Microsoft:" + kOther.upper()), 32769u) << "each object that is named counts";
+  EXPECT_EQ(call(replication, "InitiateFailover", Instance("METHOD_INPUT")), 32769u) << "none is named";
+  Instance text("METHOD_INPUT");
+  text.set("AuthorizationEntry", "storage /srv/" + kMine.lower());
+  EXPECT_EQ(call(replication, "AddAuthorizationEntry", text), 32769u);
+  Instance settings_of_another("METHOD_INPUT");
+  settings_of_another.set("ReplicationSettingData",
+                          "<INSTANCE>Microsoft:{" + kOther.lower() + "}\\HVR\\0</INSTANCE>");
+  EXPECT_EQ(call(replication, "ModifyReplicationSettings", settings_of_another), 32769u);
+}
+
+TEST_F(LimitedCaller, LeavingKeysOutReachesNothingElse) {
+  jobs->all({settings("Msvm_ConcreteJob", kOtherJob.upper().c_str())});
+  Instance in("METHOD_INPUT");
+  in.set("RequestedState", "4");
+  in.set("TimeoutPeriod", kMine.lower());
+  EXPECT_NE(call({"Msvm_ConcreteJob", {}}, "RequestStateChange", in), 4096u);
+  EXPECT_EQ(jobs->called, "");
+  EXPECT_FALSE(manager.handle(
+      kReader,
+      InvokeRequest{
+          {"Msvm_ConcreteJob", {{"InstanceID", kOtherJob.upper()}}}, "GetError", Instance("METHOD_INPUT")}));
+  EXPECT_EQ(jobs->called, "");
 }
 
 TEST_F(ObjectManagerTest, EveryCallIsWitnessedAlsoOneThatIsRefused) {

@@ -20,7 +20,7 @@ struct Caller {
   std::string name;    // user of the password file, name of the certificate, "root" on the unix socket
   std::string method;  // "basic", "certificate", "unix"
   std::string from;    // peer address, or "unix"
-  std::string role;    // "reader", "operator" or "administrator", as authz/ says it for this name
+  std::string role;    // as authz/ says it for this name: "operator", "reader,operator@UUID", ...
 };
 
 struct GetRequest {

@@ -92,7 +92,7 @@ constexpr Option kCertificateRevoke[] = {
     {"file", "FILE", "the list (/etc/understudy/revoked)"},
 };
 constexpr Option kUserAdd[] = {
-    {"role", "ROLE", "reader, operator or administrator (required)"},
+    {"role", "ROLES", "reader, operator or administrator; operator@UUID: on that VM only (required)"},
     {"file", "FILE", "the password file (/etc/understudy/users)"},
 };
 

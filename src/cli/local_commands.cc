@@ -91,7 +91,7 @@ Status certificate_revoke(Session& session, const Arguments& arguments) {
 
 Status user_add(Session& session, const Arguments& arguments) {
   if (!arguments.has("role")) return missing("user add", "role ROLE");
-  US_TRY(const authz::Role role, authz::parse_role(arguments.text("role")));
+  US_TRY(const authz::Roles roles, authz::parse_roles(arguments.text("role")));
   const std::string& name = arguments.argument(0);
   const std::string file = arguments.text("file", kUserFile);
   US_TRY(const std::string password, session.console.ask_password("Password for " + printable(name) + ": "));
@@ -100,14 +100,13 @@ Status user_add(Session& session, const Arguments& arguments) {
     if (again != password)
       return fail(ErrorCode::invalid_parameter, "the two passwords differ: nothing was changed");
   }
-  US_CHECK(authz::set_user(file, name, role, password));
+  US_CHECK(authz::set_user(file, name, roles, password));
   JsonObject object;
   object.set("user", name);
-  object.set("role", authz::role_name(role));
+  object.set("role", authz::text_of(roles));
   object.set("file", file);
-  session.print(
-      "'" + printable(name) + "' may log in as " + std::string(authz::role_name(role)) + " (" + file + ").\n",
-      object);
+  session.print("'" + printable(name) + "' may log in as " + authz::text_of(roles) + " (" + file + ").\n",
+                object);
   return {};
 }
 

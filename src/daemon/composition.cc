@@ -242,12 +242,18 @@ class Daemon final : public Composition {
                          [this](const ServiceSettings& settings) { return listener_->apply(settings); },
                          [this] { return listener_->healthy(); }, *checker_});
     const auto authorize = [](const cim::Caller& caller, cim::Right right, std::string_view class_name,
-                              std::string_view method) -> Status {
-      US_TRY(const authz::Role role, authz::parse_role(caller.role));
-      return authz::permit(role, right == cim::Right::read, class_name, method);
+                              std::string_view method) -> Result<cim::Reach> {
+      US_TRY(const authz::Roles roles, authz::parse_roles(caller.role));
+      US_TRY(authz::Reach reach, authz::permit(roles, right == cim::Right::read, class_name, method));
+      return cim::Reach{reach.everywhere, std::move(reach.vms), reach.host_objects};
+    };
+    const auto vm_of = [this](const Uuid& guid) {
+      if (core_->state(guid)) return guid;
+      if (const auto vm = host_->vm_of_job(guid)) return *vm;
+      return host_->vm_of_point(guid).value_or(guid);
     };
     manager_ = std::make_unique<cim::ObjectManager>(
-        authorize, config_.host_name, [this](const cim::Called& called) { audit_.note(called); });
+        authorize, config_.host_name, [this](const cim::Called& called) { audit_.note(called); }, vm_of);
     providers::register_providers(*manager_, *host_, ipc::read_tree_text);
 
     const Config::Management& m = config_.management;

@@ -14,10 +14,10 @@ class ReplicationService final : public transfer::PeerService {
  public:
   // Looks at the folder that replicas of an entry are kept in, before the first one is made there.
   using LookAt = std::function<Finding(const std::string& storage)>;
-  // Whether a peer's certificate still counts.
+  // Whether a peer's certificate still counts; empty: they all do.
   using StillGood = std::function<Status(const transfer::PeerIdentity& peer)>;
-  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name, LookAt look,
-                     StillGood still_good)
+  ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name,
+                     LookAt look = {}, StillGood still_good = {})
       : core_(core),
         registry_(registry),
         host_name_(std::move(host_name)),

@@ -176,7 +176,7 @@ TEST_F(LocalFront, HasTheKernelsWordAndNoOther) {
   authz::Evidence root;
   root.from = "unix";
   root.unix_uid = 0;
-  EXPECT_EQ(open()->log_in(root)->role, authz::Role::administrator);
+  EXPECT_EQ(open()->log_in(root)->roles, authz::Role::administrator);
   EXPECT_EQ(open()->log_in(card("ops")).error().code(), ErrorCode::not_available);
 }
 

@@ -17,13 +17,11 @@ constexpr Duration kForever = Duration::seconds(86400);
 
 // Who a session has let in, as it travels.
 struct Caller {
-  std::string name, method, from, proof;
-  authz::Role role = authz::Role::reader;
+  std::string name, method, from, proof, roles;
 };
 template <class F>
 void fields(F& f, Caller& caller) {
-  f(caller.name, caller.method, caller.from, caller.proof);
-  f.choice(caller.role, authz::Role::administrator);
+  f(caller.name, caller.method, caller.from, caller.proof, caller.roles);
 }
 
 Error lost(const Error& cause) {
@@ -41,7 +39,9 @@ class RemoteSession final : public session::Session {
     const auto outcome = unpack<Result<Caller>>(payload);
     if (!outcome) return fail(lost(Error(ErrorCode::protocol, "its answer cannot be read")));
     if (!*outcome) return fail(outcome->error());
-    return authz::Identity((*outcome)->name, (*outcome)->role, (*outcome)->method, (*outcome)->from,
+    auto roles = authz::parse_roles((*outcome)->roles);
+    if (!roles) return fail(lost(roles.error()));
+    return authz::Identity((*outcome)->name, std::move(*roles), (*outcome)->method, (*outcome)->from,
                            (*outcome)->proof);
   }
 
@@ -106,9 +106,10 @@ Status SessionServer::answer(Lane& lane, session::Session& session, const Messag
     if (evidence->unix_uid.has_value() != (clients_ == Clients::local))
       return fail(ErrorCode::protocol, "it claims a client of a kind that it does not have");
     const auto identity = session.log_in(*evidence);
-    Result<Caller> caller = identity ? Result<Caller>(Caller{identity->name, identity->method, identity->from,
-                                                             identity->proof, identity->role})
-                                     : fail(identity.error());
+    Result<Caller> caller = identity
+                                ? Result<Caller>(Caller{identity->name, identity->method, identity->from,
+                                                        identity->proof, authz::text_of(identity->roles)})
+                                : fail(identity.error());
     return lane.send(Word::caller, pack(caller), kMostAnswered, kHandOver);
   }
   if (message.word != Word::ask) return fail(ErrorCode::protocol, "a word out of turn");

@@ -217,7 +217,12 @@ inline cim::Instance input(std::initializer_list<std::pair<const char*, cim::Val
 
 class ProvidersTest : public testing::Test {
  protected:
-  ProvidersTest() : manager_([](const auto&, auto, auto, auto) { return Status(); }, host_.name()) {
+  ProvidersTest()
+      : manager_(
+            [](const auto&, auto, auto, auto) {
+              return Result<cim::Reach>(cim::Reach{true, {}, true});
+            },
+            host_.name()) {
     host_.views = three_vms();
     register_providers(manager_, host_, [](std::string_view text) { return wsman::parse_xml(text); });
   }

@@ -18,8 +18,7 @@ class LocalSession final : public Session {
     if (!who_) return cim::fault(Error(ErrorCode::unauthenticated, "nobody has logged in"), "w:AccessDenied");
     const authz::Identity who = *who_;
     if (who.method == authz::kByKerberos) who_.reset();
-    return dispatcher_.handle({who.name, who.method, who.from, std::string(authz::role_name(who.role))},
-                              request);
+    return dispatcher_.handle({who.name, who.method, who.from, authz::text_of(who.roles)}, request);
   }
 
  private:

@@ -19,8 +19,7 @@ class TestSession final : public session::Session {
       : dispatcher_(dispatcher), who_(std::move(who)) {}
   Result<authz::Identity> log_in(const authz::Evidence&) override { return who_; }
   cim::Outcome<cim::Response> handle(const cim::Request& request) override {
-    return dispatcher_.handle({who_.name, who_.method, who_.from, std::string(authz::role_name(who_.role))},
-                              request);
+    return dispatcher_.handle({who_.name, who_.method, who_.from, authz::text_of(who_.roles)}, request);
   }
 
  private:

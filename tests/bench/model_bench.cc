@@ -77,7 +77,12 @@ class FixedClock final : public Clock {
 
 struct Side {
   explicit Side(size_t count)
-      : host(count), manager([](const auto&, auto, auto, auto) { return Status(); }, host.name()) {
+      : host(count),
+        manager(
+            [](const auto&, auto, auto, auto) {
+              return Result<cim::Reach>(cim::Reach{true, {}, true});
+            },
+            host.name()) {
     register_providers(manager, host, [](std::string_view text) { return wsman::parse_xml(text); });
   }
   std::string ask(const std::string& envelope) {

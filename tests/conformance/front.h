@@ -19,10 +19,11 @@ class FixedClock final : public Clock {
 struct Front {
   Front()
       : manager(
-            [](const cim::Caller& caller, cim::Right right, std::string_view, std::string_view) -> Status {
+            [](const cim::Caller& caller, cim::Right right, std::string_view,
+               std::string_view) -> Result<cim::Reach> {
               if (right == cim::Right::execute && caller.role == "reader")
                 return fail(ErrorCode::access_denied, caller.name + " may only read");
-              return {};
+              return cim::Reach{true, {}, true};
             },
             host.name()) {
     host.views = providers::three_vms();

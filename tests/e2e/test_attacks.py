@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sites import BIN, IDLE, PASSWORD, PORT, Site, until
+from wsman import Fault, Wsman, vm_ref
 
 MANAGEMENT = 5986
 TLS = "/etc/understudy/tls"
@@ -76,6 +77,34 @@ def test_a_reader_changes_nothing_and_an_operator_no_settings(site):
     assert all(l["from"].startswith(site.a.address) and l["time"] and l["objects"] for l in refused)
     text = site.b.path("/var/lib/understudy").joinpath("audit.log").read_text()
     assert "only-looking" not in text and PASSWORD not in text
+
+
+def test_a_role_on_one_vm_reaches_that_vm_and_nothing_else(site):
+    other = site.a.define_guest("other", disks=("16M",), cmdline=IDLE)
+    site.cli("A", "user", "add", "tenant", "--role", f"operator@{site.vm}", input="one-vm-only\n")
+    tenant, admin = Wsman(site.a, ("password", "tenant", "one-vm-only")), site.wsman("A")
+    try:
+        assert {vm["ElementName"] for vm in admin.enumerate("Msvm_ComputerSystem")} >= {"guest", "other", "host-a"}
+        assert {vm["ElementName"] for vm in tenant.enumerate("Msvm_ComputerSystem")} == {"guest", "host-a"}
+        for class_name in ("CIM_ManagedElement", "CIM_SettingData", "Msvm_SummaryInformation", "Msvm_SystemReplicationRelationship"):
+            seen = tenant.enumerate(class_name)
+            assert other.upper() not in str(seen).upper(), class_name
+            assert len(seen) < len(admin.enumerate(class_name)), class_name
+        assert tenant.vm(site.vm)["ElementName"] == "guest"
+        for ask in (lambda: tenant.vm(other), lambda: tenant.status(other), lambda: tenant.enumerate("Msvm_ReplicationServiceSettingData")[0],
+                    lambda: tenant.wql(f"ASSOCIATORS OF {{Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='{other.upper()}'}}")):
+            with pytest.raises((Fault, IndexError)):
+                ask()
+        reset = lambda vm: tenant.service("ResetReplicationStatistics", ComputerSystem=vm_ref(vm))["ReturnValue"]
+        assert reset(site.vm) == 0
+        assert reset(other) == 32769
+        assert tenant.service("RemoveReplicationRelationship", ComputerSystem=vm_ref(site.vm))["ReturnValue"] == 32769
+        assert tenant.service("RemoveAuthorizationEntry", AllowedPrimaryHostSystem=str(site.vm))["ReturnValue"] == 32769
+        line = json.loads(site.a.path("/var/lib/understudy").joinpath("audit.log").read_text().splitlines()[-1])
+        assert (line["caller"], line["role"], line["return"]) == ("tenant", f"operator@{site.vm}", 32769)
+    finally:
+        tenant.close()
+        site.a.virsh("undefine", "other")
 
 
 # ---- what ----

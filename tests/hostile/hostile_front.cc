@@ -52,7 +52,7 @@ class Obeyed {
     session_ = std::move(*session);
     const auto who = session_->log_in(evidence);
     if (!who) return "no " + who.error().message();
-    return "yes " + who->name + " " + std::string(authz::role_name(who->role));
+    return "yes " + who->name + " " + authz::text_of(who->roles);
   }
   // ask CLASS [METHOD], in the last session
   std::string ask(std::istringstream& words) {
