@@ -32,7 +32,7 @@ constexpr Option kServerEnable[] = {
 };
 constexpr Option kAuthorize[] = {
     {"storage", "DIR", "where replicas from this primary are kept (required)"},
-    {"trust-group", "TAG", "primaries of one group may take over each other's replicas"},
+    {"trust-group", "TAG", "kept with the entry for clients that read it; nothing depends on it yet"},
 };
 constexpr Option kEnable[] = {
     {"to", "HOST[:PORT]", "the replica host (required)"},
