@@ -319,7 +319,7 @@ TEST(KerberosDoor, LetsInWhoIsOnTheMapByTheWholePrincipal) {
     }
   }
   evidence.token = "bob/admin@EXAMPLE.ORG";
-  EXPECT_EQ(gate.identify(evidence)->role, Role::reader);
+  EXPECT_EQ(gate.identify(evidence)->roles, Role::reader);
 }
 
 TEST_F(GateTest, ATokenIsNothingWhereKerberosIsNotOffered) {

@@ -31,7 +31,7 @@ class TicketJudge {
   virtual Result<Ticket> judge(const std::string& token) = 0;
 };
 
-// Which principals are which callers: a text file of lines "user@REALM name role"; '#' starts a comment. The
+// Which principals are which callers: a text file of lines "user@REALM name roles"; '#' starts a comment. The
 // principal is the whole of it, in the case that it has; nothing stands for all of a realm. Immutable once
 // made; any thread.
 class KerberosMap {

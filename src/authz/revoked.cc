@@ -50,7 +50,10 @@ Status RevokedCertificates::check(std::string_view thumbprint, std::string_view 
   if (!readable_)
     return fail(ErrorCode::access_denied, readable_.error().message(), readable_.error().hint());
   const auto plain = parse_thumbprint(thumbprint);
-  if (plain && !thumbprints_.contains(*plain)) return {};
+  if (!plain)
+    return fail(ErrorCode::access_denied,
+                "'" + std::string(name) + "' has shown no certificate that can be told apart");
+  if (!thumbprints_.contains(*plain)) return {};
   return fail(
       ErrorCode::access_denied,
       "the certificate of '" + std::string(name) + "' (" + std::string(thumbprint) + ") is revoked by " +
