@@ -195,6 +195,28 @@ TEST_F(GateTest, ARevokedCertificateIsNobody) {
               testing::HasSubstr("'ops' (" + mine + ") is revoked by " + list.path()));
 }
 
+TEST_F(GateTest, AMapThatChangesCountsAtOnce) {
+  const TempFile file;
+  const auto map = Followed<CertificateMap>::open(file.path());
+  ASSERT_TRUE(map);
+  const Gate gate(nullptr, *map);
+  Evidence evidence;
+  evidence.certificate = CertificateSeen{std::string(64, 'A'), "ops"};
+  EXPECT_FALSE(gate.identify(evidence)) << "there is no file";
+  file.write("cn:ops ops operator\n");
+  ASSERT_TRUE(gate.identify(evidence));
+  EXPECT_EQ(gate.identify(evidence)->roles, Role::operator_);
+  file.write("cn:ops ops reader # less\n");
+  EXPECT_EQ(gate.identify(evidence)->roles, Role::reader);
+  file.write("cn:ops ops\n");
+  EXPECT_FALSE(gate.identify(evidence)) << "a map that cannot be used knows nobody";
+  EXPECT_FALSE(Followed<CertificateMap>::open(file.path()));
+  file.write("cn:ops ops administrator\n");
+  EXPECT_EQ(gate.identify(evidence)->roles, Role::administrator);
+  std::filesystem::remove(file.path());
+  EXPECT_FALSE(gate.identify(evidence));
+}
+
 TEST(RevokedCertificates, AListThatCannotBeReadRevokesAll) {
   const TempFile list;
   const RevokedCertificates revoked(list.path());

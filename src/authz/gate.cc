@@ -69,7 +69,7 @@ Status read_authorization(std::string_view header, Evidence& evidence) {
   return {};
 }
 
-Gate::Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates,
+Gate::Gate(std::unique_ptr<PasswordFile> passwords, Followed<CertificateMap> certificates,
            const RevokedCertificates* revoked, KerberosDoor kerberos)
     : passwords_(std::move(passwords)),
       certificates_(std::move(certificates)),
@@ -92,7 +92,7 @@ Result<Identity> Gate::by_password(const Password& given, const std::string& fro
 Result<Identity> Gate::by_token(const std::string& token, const std::string& from) const {
   if (kerberos_.judge == nullptr) return unknown("Kerberos is not offered here");
   US_TRY(Ticket ticket, kerberos_.judge->judge(token));
-  const auto known = kerberos_.map.find(ticket.principal);
+  const auto known = kerberos_.map.now()->find(ticket.principal);
   if (!known)
     return fail(ErrorCode::unauthenticated, "'" + ticket.principal + "' is not in the map of Kerberos",
                 "add a line to kerberos.map");
@@ -114,7 +114,7 @@ Result<Identity> Gate::identify(const Evidence& evidence) const {
   if (revoked_ != nullptr)
     if (const Status good = revoked_->check(seen.thumbprint, seen.common_name); !good)
       return fail(ErrorCode::unauthenticated, good.error().message(), good.error().hint());
-  const auto known = certificates_.find(seen.thumbprint, seen.common_name);
+  const auto known = certificates_.now()->find(seen.thumbprint, seen.common_name);
   if (!known)
     return fail(ErrorCode::unauthenticated,
                 "the certificate of '" + seen.common_name + "' (" + seen.thumbprint +

@@ -8,6 +8,7 @@
 
 #include "authz/attempts.h"
 #include "authz/certificate_map.h"
+#include "authz/followed.h"
 #include "authz/identity.h"
 #include "authz/kerberos.h"
 #include "authz/password_file.h"
@@ -52,14 +53,14 @@ Status read_authorization(std::string_view header, Evidence& evidence);
 // How principals of Kerberos log in; `judge` outlives the gate, and null: they do not.
 struct KerberosDoor {
   TicketJudge* judge = nullptr;
-  KerberosMap map;
+  Followed<KerberosMap> map;
 };
 
 class Gate {
  public:
   // `passwords` may be null: then nobody logs in with one. So may `revoked`: then no certificate is; else it
   // outlives the gate.
-  Gate(std::unique_ptr<PasswordFile> passwords, CertificateMap certificates,
+  Gate(std::unique_ptr<PasswordFile> passwords, Followed<CertificateMap> certificates,
        const RevokedCertificates* revoked = nullptr, KerberosDoor kerberos = {});
   // Unix socket: root and nobody else. With a token it is Kerberos' to say, with a password the password
   // file's, whatever the certificate says; otherwise the certificate's. ErrorCode::unauthenticated; timeout
@@ -71,7 +72,7 @@ class Gate {
   Result<Identity> by_password(const Password& given, const std::string& from) const;
   Result<Identity> by_token(const std::string& token, const std::string& from) const;
   std::unique_ptr<PasswordFile> passwords_;
-  CertificateMap certificates_;
+  const Followed<CertificateMap> certificates_;
   const RevokedCertificates* const revoked_;
   const KerberosDoor kerberos_;
   mutable Attempts attempts_;

@@ -257,10 +257,7 @@ class Daemon final : public Composition {
     providers::register_providers(*manager_, *host_, ipc::read_tree_text);
 
     const Config::Management& m = config_.management;
-    authz::CertificateMap certificates;
-    if (access(m.certificate_map.c_str(), F_OK) == 0) {
-      US_TRY(certificates, authz::CertificateMap::load(m.certificate_map));
-    }
+    US_TRY(auto certificates, authz::Followed<authz::CertificateMap>::open(m.certificate_map));
     US_TRY(authz::KerberosDoor kerberos, open_kerberos(m));
     gate_ = std::make_unique<authz::Gate>(std::make_unique<authz::PasswordFile>(m.password_file),
                                           std::move(certificates), &revoked_, std::move(kerberos));
@@ -279,9 +276,7 @@ class Daemon final : public Composition {
   Result<authz::KerberosDoor> open_kerberos(const Config::Management& m) {
     authz::KerberosDoor door;
     if (m.kerberos_keytab.empty()) return door;
-    if (access(m.kerberos_map.c_str(), F_OK) == 0) {
-      US_TRY(door.map, authz::KerberosMap::load(m.kerberos_map));
-    }
+    US_TRY(door.map, authz::Followed<authz::KerberosMap>::open(m.kerberos_map));
     US_TRY(kerberos_, KerberosHost::start({m.kerberos_keytab, config_.state_directory + "/kerberos",
                                            config_.log_json, config_.log_level == "debug"}));
     door.judge = kerberos_.get();
