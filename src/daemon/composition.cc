@@ -19,6 +19,7 @@
 #include "daemon/notifier.h"
 #include "daemon/outgoing_host.h"
 #include "daemon/place_check.h"
+#include "daemon/quotas.h"
 #include "daemon/replication_service.h"
 #include "files/posix_files.h"
 #include "hypervisor/libvirt_hypervisor.h"
@@ -219,10 +220,21 @@ class Daemon final : public Composition {
         [this](const core::State& state, const core::Health& health) { notifier_->observe(state, health); }});
   }
 
+  std::vector<Quotas::Kept> replicas() {
+    std::vector<Quotas::Kept> kept;
+    for (const Uuid& vm : core_->replicas())
+      if (const auto state = core_->state(vm)) kept.push_back({state->primary_name, state->directory});
+    return kept;
+  }
+
   void start_link() {
+    quotas_ = std::make_unique<Quotas>(config_.replication.quotas, *registry_, [this] { return replicas(); });
     replication_ = std::make_unique<ReplicationService>(
         *core_, *registry_, config_.host_name,
-        [this](const std::string& storage) { return look_at(storage); }, still_good());
+        [this](const std::string& storage) { return look_at(storage); }, still_good(),
+        [this](const AuthorizationEntry& entry, std::shared_ptr<transfer::Sink> sink) {
+          return quotas_->within(entry, std::move(sink));
+        });
     listener_ = std::make_unique<Listener>(
         config_.replication.address,
         LinkHost::Parts{*replication_, clock_, link_identity(), config_.run_directory + "/empty",
@@ -297,6 +309,7 @@ class Daemon final : public Composition {
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<Checker> checker_;
   hypervisor::LibvirtHypervisor hypervisor_;  // goes before what its events are posted to
+  std::unique_ptr<Quotas> quotas_;
   std::unique_ptr<ReplicationService> replication_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<LocalHost> host_;

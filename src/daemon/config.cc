@@ -74,6 +74,17 @@ class Section {
       into[std::string(name.str())] = *value;
     }
   }
+  void numbers(const char* key, std::map<std::string, uint64_t>& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const toml::table* table = node->as_table();
+    if (table == nullptr) return refuse(key, *node, "a table of whole numbers");
+    for (const auto& [name, item] : *table) {
+      const auto value = item.value_exact<int64_t>();
+      if (!value || *value < 1) return refuse(key, item, "a table of whole numbers from 1");
+      into[std::string(name.str())] = static_cast<uint64_t>(*value);
+    }
+  }
   Section section(const char* key) {
     const toml::node* node = find(key);
     if (node != nullptr && node->as_table() == nullptr)
@@ -134,6 +145,7 @@ Status read_replication(Section section, Config::Replication& r) {
   section.text("key", r.key);
   section.text("authority", r.authority);
   section.number("bandwidth", r.bandwidth, 0, INT64_MAX);
+  section.numbers("quotas", r.quotas);
   return section.finish();
 }
 

@@ -40,7 +40,8 @@ struct Config {
     std::string certificate = "/etc/understudy/tls/host.crt";
     std::string key = "/etc/understudy/tls/host.key";
     std::string authority = "/etc/understudy/tls/authority.crt";
-    uint64_t bandwidth = 0;  // bytes a second that this host sends, 0 = unlimited
+    uint64_t bandwidth = 0;                  // bytes a second that this host sends, 0 = unlimited
+    std::map<std::string, uint64_t> quotas;  // bytes that replicas of an authorization entry may take up
   } replication;
 
   struct Hypervisor {

@@ -16,6 +16,9 @@ kerberos_keytab = "/etc/krb5.keytab"
 bandwidth = 1000000
 [health]
 script = "/usr/local/bin/told"
+[replication.quotas]
+"host-a" = 500000000000
+"*" = 1
 [hypervisor.networks]
 lan = "lan2"
 )",
@@ -30,6 +33,8 @@ lan = "lan2"
   EXPECT_EQ(config->health.script, "/usr/local/bin/told");
   EXPECT_EQ(config->health.script_seconds, 30u);
   EXPECT_EQ(config->hypervisor.networks.at("lan"), "lan2");
+  EXPECT_EQ(config->replication.quotas,
+            (std::map<std::string, uint64_t>{{"host-a", 500000000000}, {"*", 1}}));
 }
 
 TEST(Config, ErrorsNameFileLineAndWhatIsWanted) {

@@ -120,9 +120,13 @@ Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& 
   };
   US_TRY(performer::Answer answer, core_.ask(request.vm, make, limits::kLinkCall));
   US_TRY(const Cursor cursor, std::get<core::BeginReply>(answer).cursor);
-  const auto sink = core_.performer().sink(request.vm);
+  std::shared_ptr<transfer::Sink> sink = core_.performer().sink(request.vm);
   if (!sink) return fail(ErrorCode::cancelled, "receiving has been ended on " + host_name_);
-  return transfer::Begun{cursor, sink};
+  if (within_) {
+    US_TRY(const AuthorizationEntry entry, registry_.entry_for(all_names(peer)));
+    US_TRY(sink, within_(entry, std::move(sink)));
+  }
+  return transfer::Begun{cursor, std::move(sink)};
 }
 
 Result<RecoveryPoint> ReplicationService::finish(const transfer::PeerIdentity& peer,

@@ -16,13 +16,18 @@ class ReplicationService final : public transfer::PeerService {
   using LookAt = std::function<Finding(const std::string& storage)>;
   // Whether a peer's certificate still counts; empty: they all do.
   using StillGood = std::function<Status(const transfer::PeerIdentity& peer)>;
+  // What a peer sends into the sink of its transfer, within the quota of the entry that admits it; empty:
+  // there are no quotas.
+  using Within = std::function<Result<std::shared_ptr<transfer::Sink>>(const AuthorizationEntry& entry,
+                                                                       std::shared_ptr<transfer::Sink> sink)>;
   ReplicationService(performer::Asker& core, const Registry& registry, std::string host_name,
-                     LookAt look = {}, StillGood still_good = {})
+                     LookAt look = {}, StillGood still_good = {}, Within within = {})
       : core_(core),
         registry_(registry),
         host_name_(std::move(host_name)),
         look_(std::move(look)),
-        still_good_(std::move(still_good)) {}
+        still_good_(std::move(still_good)),
+        within_(std::move(within)) {}
 
   Status admit(const transfer::PeerIdentity& peer) override;
   Result<transfer::PrepareAnswer> prepare(const transfer::PeerIdentity& peer,
@@ -42,6 +47,7 @@ class ReplicationService final : public transfer::PeerService {
   std::string host_name_;
   LookAt look_;
   StillGood still_good_;
+  Within within_;
 };
 
 }  // namespace understudy::daemon

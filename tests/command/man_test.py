@@ -65,7 +65,7 @@ class ManPages(unittest.TestCase):
         settings = re.findall(r"`(\w+)`", " ".join(r for r in rows))
         page = re.findall(r"Va (\w+)", (MAN / "understudyd.toml.5").read_text())
         self.assertEqual(page, settings)
-        read = re.findall(r"(?:section|root)\.(?:text|texts|number|flag|map)\(\"(\w+)\"", (ROOT / "src/daemon/config.cc").read_text())
+        read = re.findall(r"(?:section|root)\.(?:text|texts|numbers?|flag|map)\(\"(\w+)\"", (ROOT / "src/daemon/config.cc").read_text())
         self.assertEqual(sorted(read), sorted(settings), "the daemon reads what is described")
 
 

@@ -5,6 +5,7 @@ from compare import EXPORTS, assert_replica_holds, compared_now
 from sites import until
 
 VM = "swelling"
+MIB = 1 << 20
 DISKS = ("vda", "vdb")
 
 
@@ -92,3 +93,28 @@ def what_a_revert_set_aside_gives_way(site, vm, folder, ballast):
     until(lambda: site.points(vm) != before, 120, lambda: f"it goes on: {site.status('A', vm)}")
     assert not any(f.exists() for f in aside)
     compared_now(site, vm, VM)
+
+
+def test_a_quota_that_is_full_costs_no_point_and_heals(site):
+    """Of what the replicas of one primary take up on host B."""
+    vm = site.a.define_guest("bounded", cmdline="us=50000", start=True)
+    site.enable("bounded")
+    site.wait_point(vm)
+    used = int(site.b.run(["du", "--block-size=1", "--summarize", site.replica(vm)]).stdout.split()[0])
+    daemon = site.daemon("B")
+    try:
+        site.configure(site.b, text=f"[replication.quotas]\n\"host-a\" = {used + 4 * MIB}\n")
+        daemon.restart()
+        site.a.console("bounded").wait_for(r"^READY", 120)
+        site.a.vmctl("bounded", "fill", 400)
+        told = site.wait_status("A", vm, full, 120, "the primary says that the quota is full")
+        assert "quota of 'host-a'" in told["HealthCause"] and "[replication.quotas]" in told["HealthNext"], told
+        before = site.points(vm)
+        assert "damaged" not in site.cli("B", "store", "check", site.replica(vm))
+        site.configure(site.b)
+        daemon.restart()
+        until(lambda: site.points(vm) != before, 120, "replication goes on by itself")
+        site.wait_status("A", vm, lambda s: not full(s), 60, "health is what it was")
+    finally:
+        site.configure(site.b)
+        site.a.virsh("destroy", "bounded", check=False)
