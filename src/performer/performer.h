@@ -92,6 +92,7 @@ class Performer {
     std::string directory;  // of the store; empty: none
     std::mutex opening;     // of the store, which is opened again and again until that works
     std::shared_ptr<StagingSink> sink;
+    core::ActionId network = 0;  // the last GiveNetwork
   };
   // An engine begins one such task at a time; after a failed Persist its next life may begin one while the
   // last one of the life before has not ended.

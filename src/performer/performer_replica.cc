@@ -40,6 +40,15 @@ bool disk_is_full(const std::optional<Error>& error) {
   return error && error->code() == ErrorCode::no_space;
 }
 
+// Our primaries begin each copy with a pass. What an increment closes may have gone, with this daemon, since
+// the primary asked what there was; alone it would look like a whole copy.
+Status check_closes(const store::ReplicaStore& store, const TransferKey& key) {
+  if (key.kind != TransferKind::delta || key.from != 0 || store.staging()) return {};
+  return fail(ErrorCode::invalid_state,
+              store.identity().name + ": the first copy that this increment closes is not here any more",
+              "it begins again by itself");
+}
+
 void make_room(store::ReplicaStore& store, const std::string& name) {
   const auto freed = store.make_room(kRoom);
   if (freed && *freed == 0) return;
@@ -149,6 +158,8 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
         }
         if (before) before->close();  // a connection that is cut may not have noticed yet
         if (disk_is_full(cause)) make_room(**store, name);
+        if (const Status closes = check_closes(**store, action.key); !closes)
+          return core::StagingOpened{action.id, fail(closes.error())};
         auto cursor = (*store)->begin(action.key, action.granule);
         if (!cursor) {
           if (disk_is_full(cursor.error())) make_room(**store, name);  // the next try finds it
@@ -384,13 +395,23 @@ void Performer::on(const State& state, const core::Retire& action) {
       });
 }
 
-// The turn: when other settings are asked for meanwhile, the guest takes one after the other.
+// The turn: when other settings are asked for meanwhile, the guest takes one after the other. Those that come
+// to it late are given to nobody: newer ones may be there.
 void Performer::on(const State& state, const core::GiveNetwork& action) {
   const RuntimePtr mine = runtime(state.vm);
+  {
+    const std::lock_guard lock(mine->mutex);
+    mine->network = action.id;
+  }
   run(
       workers_, state.vm,
       [this, mine, vm = state.vm, cards = state.network, action]() -> core::Event {
         const Turn turn(*mine);
+        {
+          const std::lock_guard lock(mine->mutex);
+          if (mine->network != action.id)
+            return core::NetworkGiven{action.id, fail(ErrorCode::cancelled, "others are to be given")};
+        }
         return core::NetworkGiven{action.id, ports_.hypervisor.give_network(vm, cards, stopping_)};
       },
       [id = action.id](const Error& error) -> core::Event {

@@ -393,6 +393,71 @@ TEST(Performer, AFirstCopyThatIsUnderWayStaysWhenItCannotBePreparedAgain) {
   EXPECT_FALSE(*test.files.exists("/s/vm"));
 }
 
+// They went with the replica's daemon, after the primary had asked what there was: the increment that closes
+// them would stand there alone, and look like a whole copy.
+TEST(Performer, AClosingIncrementIsRefusedWithoutItsPasses) {
+  OneAction test;
+  test.state.phase = core::Phase::waiting;
+  const core::PrepareReplica prepared = test.prepare();
+  ASSERT_TRUE(store::ReplicaStore::create(test.files, "/s/vm",
+                                          {test.world.vm, "vm1", prepared.lineage.set, 1, prepared.disks}));
+  const TransferKey closing{{prepared.lineage.set, 1, 2}, 0, TransferKind::delta};
+  const auto begin = [&] {
+    return std::get<core::StagingOpened>(test.perform(core::OpenStaging{1, 9, closing, 65536})).cursor;
+  };
+  ASSERT_FALSE(begin());
+  EXPECT_EQ(begin().error().code(), ErrorCode::invalid_state);
+  {
+    const auto store = store::ReplicaStore::open(test.files, "/s/vm");
+    ASSERT_TRUE(store && (*store)->begin({{prepared.lineage.set, 1, 1}, 0, TransferKind::pass}, 65536));
+    ASSERT_TRUE((*store)->advance({1, 0}));
+  }
+  EXPECT_TRUE(begin());
+  EXPECT_TRUE(begin()) << "it goes on";
+}
+
+// The last to be submitted runs first.
+struct LastFirst final : Executor {
+  std::vector<std::function<void()>> works;
+  Status submit(std::function<void()> work) override {
+    works.push_back(std::move(work));
+    return {};
+  }
+  void stop() override {}
+  void run() {
+    for (; !works.empty(); works.pop_back()) works.back()();
+  }
+};
+
+TEST(Performer, AGuestIsLeftWithTheNetworkSettingsOfTheLastAction) {
+  struct Guest final : NoHypervisor {
+    std::vector<NicSettings> has;
+    Status give_network(const Uuid&, const std::vector<NicSettings>& cards, const CancelToken&) override {
+      has = cards;
+      return {};
+    }
+  } guest;
+  OneAction test;
+  LastFirst workers;
+  std::vector<core::NetworkGiven> ends;
+  Performer performer(
+      Ports{guest, test.world.connector, test.files, test.world.db, test.world.clock, test.world.ids, {}, {}},
+      {workers, workers, workers},
+      [&](const Uuid&, core::Event event) { ends.push_back(std::get<core::NetworkGiven>(event)); });
+  NicSettings card;
+  card.mac = "52:54:00:ab:cd:ef";
+  for (const char* address : {"192.0.2.7/24", "192.0.2.8/24"}) {
+    card.addresses = {*IpPrefix::parse(address)};
+    test.state.network = {card};
+    performer.perform(test.state, core::GiveNetwork{ends.size() + workers.works.size() + 1});
+  }
+  workers.run();
+  EXPECT_EQ(guest.has, std::vector{card});
+  ASSERT_EQ(ends.size(), 2u);
+  EXPECT_TRUE(ends[0].id == 2 && ends[0].status);
+  EXPECT_TRUE(ends[1].id == 1 && !ends[1].status) << "it was replaced";
+}
+
 TEST(Performer, AVmOfThatIdWhichIsNotAReplicaIsLeftAlone) {
   OneAction test;
   test.state.phase = core::Phase::preparing;
