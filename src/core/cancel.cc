@@ -8,6 +8,11 @@ namespace {
 const Job* asked_job(const Step& step) {
   return find_job(step.state(), step.as<CancelCall>().job);
 }
+// Of two that want a point it is the one that is named.
+void terminate(Step& step, const Error& why) {
+  for (Job& job : step.state().jobs)
+    if (job.id == step.as<CancelCall>().job) step.terminate_job(job, why);
+}
 
 bool may_be_cancelled(const Step& step, JobType type) {
   const Job* job = asked_job(step);
@@ -78,10 +83,9 @@ void cancel_failover(Step& step) {
   State& s = step.state();
   s.phase = Phase::standby;
   s.failover.reset();
-  step.terminate_job(
-      JobType::initiate_failover,
-      Error(ErrorCode::cancelled, "the failover of '" + s.name + "' was cancelled before it began",
-            "understudy failover " + s.name));
+  terminate(step,
+            Error(ErrorCode::cancelled, "the failover of '" + s.name + "' was cancelled before it began",
+                  "understudy failover " + s.name));
   done(step);
 }
 
@@ -102,10 +106,8 @@ bool cancels_point(const Step& step) {
 }
 void cancel_point(Step& step) {
   const State& s = step.state();
-  step.terminate_job(
-      JobType::create_point,
-      Error(ErrorCode::cancelled, "the recovery point of '" + s.name + "' is not wanted any more",
-            "understudy point create " + s.name));
+  terminate(step, Error(ErrorCode::cancelled, "the recovery point of '" + s.name + "' is not wanted any more",
+                        "understudy point create " + s.name));
   done(step);
 }
 

@@ -130,11 +130,10 @@ void Step::end_job(JobType type, const Status& status) {
   if (!status) job->error = status.error();
 }
 
-void Step::terminate_job(JobType type, const Error& why) {
-  Job* job = running_job(type);
-  if (job == nullptr) return;
-  end_job(type, tl::unexpected<Error>(why));
-  job->state = JobState::terminated;
+void Step::terminate_job(Job& job, const Error& why) {
+  job.ended = now.wall;
+  job.state = JobState::terminated;
+  job.error = why;
 }
 
 void Step::set_cause(const Error& error) {

@@ -64,6 +64,17 @@ TEST(Cancel, AFailoverIsNotCancelledOnceTheReplicaIsStopped) {
   EXPECT_EQ(d.state().phase, Phase::failing_over);
 }
 
+TEST(Cancel, OfTwoPointsTheOneThatIsNamed) {
+  Driver d = replicating_primary();
+  d.tell(PointCall{30, running_vm(), false});
+  const Uuid first = last_job(d).id;
+  d.tell(PointCall{31, running_vm(), false});
+  const Uuid second = last_job(d).id;
+  EXPECT_EQ(cancel(d, second), std::nullopt);
+  EXPECT_EQ(find_job(d.state(), second)->state, JobState::terminated);
+  EXPECT_FALSE(find_job(d.state(), first)->finished());
+}
+
 TEST(Cancel, APointIsNotWantedAnyMoreUntilItsCutIsMade) {
   Driver d = replicating_primary();
   d.tell(PointCall{30, running_vm(), false});

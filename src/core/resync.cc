@@ -179,9 +179,11 @@ void want_resync(Step& step) {
   s.resync->cancelled = false;
   if (*s.resync->due > step.now.wall)
     return reply_done(step, call.call, JobType::resynchronize, "Scheduling a resynchronization of " + s.name);
-  const Uuid job = step.begin_job(JobType::resynchronize, "Resynchronizing " + s.name + " with " +
-                                                              s.settings.recovery_connection_point)
-                       .id;
+  const Job* wanted = step.running_job(JobType::resynchronize);  // asked for twice
+  if (wanted == nullptr)
+    wanted = &step.begin_job(JobType::resynchronize,
+                             "Resynchronizing " + s.name + " with " + s.settings.recovery_connection_point);
+  const Uuid job = wanted->id;
   step.persist();
   step.act(Reply{call.call, std::optional<Uuid>(job)});
 }
@@ -211,9 +213,10 @@ void stop_comparing(Step& step) {
   s.resync->cancelled = true;
   s.resync->due.reset();
   s.suspended = false;
-  step.terminate_job(JobType::resynchronize,
-                     Error(ErrorCode::cancelled, "the resynchronization of '" + s.name + "' was cancelled",
-                           "understudy resync " + s.name));
+  if (Job* job = step.running_job(JobType::resynchronize))
+    step.terminate_job(*job,
+                       Error(ErrorCode::cancelled, "the resynchronization of '" + s.name + "' was cancelled",
+                             "understudy resync " + s.name));
   if (s.phase == Phase::sending) step.act(StopSending{});
 }
 void cancel_resync(Step& step) {

@@ -169,6 +169,8 @@ TEST(Resync, AskedForWhileACancelledOneSettlesBeginsAfterIt) {
   d.tell(ResyncCall{24, running_vm(), {}});
   ASSERT_TRUE(find<Reply>(d.last)->job.has_value());
   const Uuid job = **find<Reply>(d.last)->job;
+  d.tell(ResyncCall{25, running_vm(), {}});
+  EXPECT_EQ(**find<Reply>(d.last)->job, job) << "asked for twice, done once";
   d.tell(Settled{settling.id, {}});
   EXPECT_EQ(find<Arm>(d.last)->due, d.now.monotonic);
   d.tell(TimerDue{});

@@ -34,8 +34,8 @@ class Step {
 
   Job& begin_job(JobType type, std::string title);
   Job* running_job(JobType type);
-  void end_job(JobType type, const Status& status);    // no error when none runs
-  void terminate_job(JobType type, const Error& why);  // by request; the same
+  void end_job(JobType type, const Status& status);  // no error when none runs
+  void terminate_job(Job& job, const Error& why);    // by request
 
   // Remembers why something did not work, with the time since when; `cleared` when it works again.
   void set_cause(const Error& error);
