@@ -262,7 +262,9 @@ const Command kCommands[] = {
     {"store export", "DIR", "Get a disk as it was at a recovery point", kStoreExport,
      "DIR is the folder of one replica. Nothing in it is changed.", store_export, true},
     {"store recover", "DIR", "Rebuild the database of a replica host from its replicas", kStoreRecover,
-     "For a host that lost its database. The daemon must not be running.", store_recover, true},
+     "For a host that lost its database. The daemon must not be running. The network settings of guests "
+     "were in the database only: set them again.",
+     store_recover, true},
     {"report", "", "Put together what a supporter has to know, without secrets", kReport,
      "Versions, settings, the state of every VM, jobs, the end of the log, certificates (not their\n"
      "keys), and of each replica its files, manifest and definition. Works with the daemon dead, too,\n"

@@ -375,8 +375,9 @@ Status store_recover(Session& session, const Arguments& arguments) {
   for (const std::string& folder : folders) {
     US_TRY(const store::Loaded loaded, store::load_replica(files, folder));
     const std::string key = loaded.manifest.identity.vm.lower();
-    const bool known =
-        std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.first == key; });
+    const bool known = std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+      return row.first == key && core::knows_relationship(row.second);
+    });
     JsonObject object;
     object.set("vm", key);
     object.set("name", loaded.manifest.identity.name);

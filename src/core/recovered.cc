@@ -4,6 +4,12 @@
 
 namespace understudy::core {
 
+// What cannot be read may know of one.
+bool knows_relationship(std::string_view stored) {
+  const auto state = decode_state(stored);
+  return !state || state->phase != Phase::none;
+}
+
 Result<State> recovered_state(const FoundReplica& found, Wall now) {
   State s;
   s.vm = found.vm;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/state.h"
@@ -26,6 +27,9 @@ struct FoundReplica {
   };
   std::optional<OpenFailover> failover;
 };
+
+// Does a stored engine know of a relationship? One that is kept only for its last jobs does not.
+bool knows_relationship(std::string_view stored);
 
 // Goes on where the store stands: receiving, or at the step of the failover that is not known to be done.
 Result<State> recovered_state(const FoundReplica& found, Wall now);

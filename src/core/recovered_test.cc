@@ -54,6 +54,15 @@ TEST(RecoveredState, AFailoverGoesOnWhereTheStoreStands) {
   EXPECT_EQ(complete->lineage.generation, 4u);
 }
 
+TEST(RecoveredState, AnEngineThatIsKeptForItsJobsKnowsNothing) {
+  State forgotten;
+  forgotten.vm = found().vm;
+  forgotten.jobs.emplace_back();
+  EXPECT_FALSE(knows_relationship(encode_state(forgotten)));
+  EXPECT_TRUE(knows_relationship(encode_state(*recovered_state(found(), {1}))));
+  EXPECT_TRUE(knows_relationship("cannot be read"));
+}
+
 TEST(RecoveredState, SettingsThatCannotBeReadAreAnError) {
   FoundReplica replica = found();
   replica.settings = "{";
