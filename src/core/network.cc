@@ -71,6 +71,7 @@ void set_network(Step& step) {
   const std::vector<NicSettings> before = std::exchange(s.network, changed(s.network, call));
   const bool over = s.phase == Phase::failed_over && s.failover;
   if (over && s.network != before) s.failover->network.reset();
+  if (over && call.facts.vm.power == VmPower::running) note_power(*s.failover, true, step.now.wall);
   if (!network_is_due(step)) end_network(step, "the network settings of '" + s.name + "' were taken back");
   step.persist();
   step.act(Reply{call.call, std::optional<Uuid>()});
@@ -94,22 +95,30 @@ bool agent_is_silent(const Step& step) {
 void give_network(Step& step) {
   ask_guest(step);
 }
+// When it is not known to run, it was perhaps started while nobody listened: else the answer is that it is
+// off.
 void give_network_again(Step& step) {
   State& s = step.state();
   if (network_is_due(step) && runs(s)) return begin_network(step);
-  if (step.running_job(JobType::give_network) == nullptr) return;
-  end_network(step, "the daemon was restarted while '" + s.name + "' was off");
-  step.persist();
+  if (step.running_job(JobType::give_network) != nullptr) {
+    end_network(step, "the daemon was restarted while '" + s.name + "' was off");
+    step.persist();
+  }
+  if (!network_is_due(step)) return;
+  step.run().network_since = step.now.monotonic;
+  ask_guest(step);
 }
 
 void network_given(Step& step) {
   step.run().network = 0;
+  note_power(*step.state().failover, true, step.now.wall);
   step.state().failover->network = NetworkResult{true, {}, {}};
   step.end_job(JobType::give_network, {});
   step.persist();
 }
 
 void network_waits(Step& step) {
+  note_power(*step.state().failover, false, step.now.wall);
   end_network(step, "'" + step.state().name +
                         "' was turned off before its guest took the network settings; they are given when it "
                         "is started again");

@@ -212,6 +212,36 @@ TEST(NetworkSettings, NoJobIsLeftOpen) {
   EXPECT_TRUE(removed.state().network.empty());
 }
 
+// Libvirt tells only a daemon that listens that a VM was started or stopped.
+TEST(NetworkSettings, AreGivenToAVmThatWasStartedWhileTheDaemonWasAway) {
+  Driver d = failed_over_replica();
+  d.tell(set({static_card()}));
+  d.restart(persisted(d));
+  ASSERT_TRUE(find<GiveNetwork>(d.last));
+  EXPECT_EQ(network_job(d), nullptr) << "perhaps it is off";
+  end(d, fail(ErrorCode::not_available, "no guest agent runs in VM vm1"));
+  d.tell(TimerDue{});
+  end(d, {});
+  EXPECT_TRUE(d.state().failover->network->given);
+  EXPECT_FALSE(d.state().failover->running_since.never());
+}
+
+TEST(NetworkSettings, AreGivenAtAStartAfterAStopThatTheDaemonDidNotSee) {
+  Driver d = started();
+  d.restart(persisted(d));
+  end(d, fail(ErrorCode::invalid_state, "VM vm1 is off"));
+  EXPECT_TRUE(d.state().failover->running_since.never());
+  EXPECT_FALSE(find<Arm>(d.last));
+  d.tell(HypervisorNews{VmEvent::started});
+  EXPECT_TRUE(find<GiveNetwork>(d.last));
+}
+
+TEST(NetworkSettings, ThatAreSetForAVmThatRunsAreGivenAtOnce) {
+  Driver d = failed_over_replica();  // started while the daemon was away
+  d.tell(set({static_card()}, running_vm()));
+  EXPECT_TRUE(find<GiveNetwork>(d.last));
+}
+
 TEST(NetworkSettings, DoNotStandInTheWayOfOtherCalls) {
   Driver d = started();
   d.tell(PowerCall{33, running_vm(), false});

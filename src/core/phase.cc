@@ -32,6 +32,13 @@ bool is_replica(Phase phase) {
   return phase >= Phase::preparing;
 }
 
+bool note_power(Failover& failover, bool runs, Wall now) {
+  if (runs == !failover.running_since.never()) return false;
+  if (!runs) failover.ran_seconds = ran_seconds(failover, now);
+  failover.running_since = runs ? now : Wall();
+  return true;
+}
+
 uint64_t ran_seconds(const Failover& failover, Wall now) {
   const bool runs = !failover.running_since.never() && failover.running_since < now;
   return failover.ran_seconds +

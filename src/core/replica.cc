@@ -370,19 +370,14 @@ void note_run(Step& step) {
   if (!step.state().failover) return;  // it was found again from what the store knows
   Failover& f = *step.state().failover;
   const VmEvent what = step.as<HypervisorNews>().what;
-  const bool runs = !f.running_since.never();
-  if (what == VmEvent::started && !runs) {
-    f.running_since = step.now.wall;
-  } else if ((what == VmEvent::stopped || what == VmEvent::crashed) && runs) {
-    f.ran_seconds = ran_seconds(f, step.now.wall);
-    f.running_since = {};
+  const bool starts = what == VmEvent::started;
+  if (!starts && what != VmEvent::stopped && what != VmEvent::crashed) return;
+  if (!note_power(f, starts, step.now.wall)) return;
+  if (!starts)
     end_network(step,
                 "'" + step.state().name + "' was turned off before its guest took the network settings");
-  } else {
-    return;
-  }
   step.persist();
-  if (!f.running_since.never()) begin_network(step);
+  if (starts) begin_network(step);
 }
 
 // --- taken back: held first, then what the guest wrote is set aside and the generation given up ---

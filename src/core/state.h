@@ -137,6 +137,8 @@ struct State {
   bool copying() const { return !first_copy_done() || (resync && resync->running); }
 };
 
+// It is known to run, or to be off, now. Says whether that is news.
+bool note_power(Failover& failover, bool runs, Wall now);
 uint64_t ran_seconds(const Failover& failover, Wall now);  // with what goes on now
 ReplicationMode mode_of(const State& state);
 ReplicationState published_state(const State& state);
