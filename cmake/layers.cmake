@@ -18,6 +18,6 @@ function(understudy_library name)
     target_link_libraries(${name}_test PRIVATE us_${name} ${test_uses} ${arg_LINKS} ${arg_TEST_LINKS}
                           GTest::gmock GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900)  # minutes with sanitizers, on a busy machine
   endif()
 endfunction()
