@@ -17,6 +17,7 @@ function(understudy_library name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE us_${name} ${test_uses} ${arg_LINKS} ${arg_TEST_LINKS}
                           GTest::gmock GTest::gtest_main)
+    target_compile_options(${name}_test PRIVATE -O0)  # a third of the time to compile
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 900)  # minutes with sanitizers, on a busy machine
   endif()
