@@ -188,6 +188,17 @@ TEST(Resync, AHealthyRelationshipIsNotCompared) {
   EXPECT_EQ(published_state(d.state()), ReplicationState::resynchronizing);
 }
 
+TEST(Resync, OfAFirstCopyThatIsPausedIsRefusedWithWhatHelps) {
+  Driver d = ready_primary();
+  d.tell(StartCall{8, running_vm()});
+  cycle(d, 1 << 30);
+  d.tell(StateCall{21, running_vm(), 7});
+  settle(d);
+  d.tell(ResyncCall{22, running_vm(), {}});
+  EXPECT_EQ(refusal(d), ErrorCode::invalid_state);
+  EXPECT_EQ(find<Reply>(d.last)->job.error().hint(), "understudy resume vm1");
+}
+
 TEST(Resync, ARestartKeepsIt) {
   Driver d = unsynced_primary();
   resync(d);
