@@ -60,14 +60,16 @@ using Authorize = std::function<Result<Reach>(const Caller& caller, Right right,
 // for itself.
 using VmOf = std::function<Uuid(const Uuid& guid)>;
 
-// A method call that has been answered, also one that was refused.
+// A method call that is about to be carried out, or that has been answered: also one that was refused, which
+// is only heard of then.
 struct Called {
+  const Uuid& call;  // the same for both
   const Caller& caller;
   std::string_view class_name, method;
   std::vector<std::string> objects;  // paths: the target, and what the parameters refer to
-  const InvokeResult& result;
+  const InvokeResult* result;        // none: it begins
 };
-// Hears of each; any thread.
+// Hears of each, and a call does not begin before it has; any thread.
 using Witness = std::function<void(const Called& called)>;
 
 // handle() is thread-safe. add() is for composition: before the first handle(), on one thread.
@@ -113,8 +115,8 @@ class ObjectManager final : public Dispatcher {
   Outcome<Response> serve(const Context& context, const InvokeRequest& request) const;
   Status within(const Reach& reach, const Context& context, const ObjectPath& target, std::string_view method,
                 const Instance& parameters) const;
-  Response answered(const Context& context, const ObjectPath& target, std::string_view method,
-                    const Instance& parameters, Result<InvokeResult> result) const;
+  Response answered(const Uuid& call, const Context& context, const ObjectPath& target,
+                    std::string_view method, const Instance& parameters, Result<InvokeResult> result) const;
 
   Authorize authorize_;
   std::string server_name_;

@@ -81,8 +81,9 @@ std::vector<std::string> objects_of(const ObjectPath& target, const Instance& pa
 }  // namespace
 
 // A method that fails is not a fault: the client reads the ReturnValue, the operator the log.
-Response ObjectManager::answered(const Context& context, const ObjectPath& target, std::string_view method,
-                                 const Instance& parameters, Result<InvokeResult> result) const {
+Response ObjectManager::answered(const Uuid& call, const Context& context, const ObjectPath& target,
+                                 std::string_view method, const Instance& parameters,
+                                 Result<InvokeResult> result) const {
   InvokeResult answer;
   if (result) {
     answer = std::move(*result);
@@ -97,7 +98,7 @@ Response ObjectManager::answered(const Context& context, const ObjectPath& targe
             {"from", context.caller.from},
             {"return", answer.return_value},
             {"error", result ? std::string() : result.error().text()}});
-  witness_({context.caller, target.class_name, method, objects_of(target, parameters), answer});
+  witness_({call, context.caller, target.class_name, method, objects_of(target, parameters), &answer});
   return Response{{}, std::move(answer)};
 }
 
@@ -125,13 +126,14 @@ Status ObjectManager::within(const Reach& reach, const Context& context, const O
 }
 
 Outcome<Response> ObjectManager::serve(const Context& context, const InvokeRequest& request) const {
+  const Uuid call = Uuid::random();
   auto reach = allow(context, Right::execute, request.path.class_name, request.method);
   if (reach)
     if (Status inside = within(*reach, context, request.path, request.method, request.parameters); !inside)
       reach = fault(std::move(inside.error()), "w:AccessDenied");
   if (!reach) {
     Response refused =
-        answered(context, request.path, request.method, request.parameters, fail(reach.error().error));
+        answered(call, context, request.path, request.method, request.parameters, fail(reach.error().error));
     if (!returns_errors(request)) return pass_on(std::move(reach.error()));
     return refused;
   }
@@ -146,12 +148,14 @@ Outcome<Response> ObjectManager::serve(const Context& context, const InvokeReque
   US_FAULT_TRY(const Instance parameters, typed_parameters(method, request.parameters));
   // Keys may have been left out.
   if (Status inside = within(*reach, context, target.path, method.name, request.parameters); !inside)
-    return answered(context, target.path, method.name, parameters, fail(std::move(inside.error())));
+    return answered(call, context, target.path, method.name, parameters, fail(std::move(inside.error())));
 
   const auto provider = providers_.find(target.path.class_name);
   US_ASSERT(provider != providers_.end());  // a provider gives instances of its own class
+  witness_({call, context.caller, target.path.class_name, method.name, objects_of(target.path, parameters),
+            nullptr});
   auto result = provider->second->invoke(context, target.path, target.instance, method.name, parameters);
-  return answered(context, target.path, method.name, parameters, std::move(result));
+  return answered(call, context, target.path, method.name, parameters, std::move(result));
 }
 
 }  // namespace understudy::cim

@@ -20,6 +20,8 @@ bool only_tells(const cim::Called& called) {
 void AuditTrail::note(const cim::Called& called) {
   if (only_tells(called)) return;
   JsonObject line;
+  line.set("call", called.call.lower());
+  line.set("stage", called.result ? "answered" : "begins");
   line.set("time", iso_time(clock_.now().wall));
   line.set("caller", called.caller.name);
   line.set("login", called.caller.method);
@@ -28,10 +30,12 @@ void AuditTrail::note(const cim::Called& called) {
   line.set("class", called.class_name);
   line.set("method", called.method);
   line.set("objects", called.objects);
-  line.set("return", called.result.return_value);
-  if (called.result.error) line.set("error", called.result.error->text());
-  if (const auto job = called.result.out.get("Job").path()) line.set("job", job->text());
-  if (!called.result.remark.empty()) line.set("remark", called.result.remark);
+  if (const cim::InvokeResult* result = called.result) {
+    line.set("return", result->return_value);
+    if (result->error) line.set("error", result->error->text());
+    if (const auto job = result->out.get("Job").path()) line.set("job", job->text());
+    if (!result->remark.empty()) line.set("remark", result->remark);
+  }
   if (const Status written = append(line.text() + "\n"); !written)
     log_error("audit", "a line could not be written",
               {{"error", written.error().text()}, {"line", line.text()}});

@@ -1,6 +1,6 @@
-// Who changed what, from where, and what came of it: a line of JSON for each call of a method that changes
-// something, also for one that was refused. The file is only ever added to, and taken anew for every line, so
-// that it may be moved away. Any thread.
+// Who changed what, from where, and what came of it: a line of JSON before each call of a method that changes
+// something begins, and one when it is answered, which is the only one of a call that was refused. The file
+// is only ever added to, and taken anew for every line, so that it may be moved away. Any thread.
 #pragma once
 
 #include <mutex>
