@@ -47,6 +47,8 @@ inline constexpr Duration kLinkFinish = Duration::seconds(300);  // finish syncs
 inline constexpr Duration kHypervisorCall = Duration::seconds(30);
 inline constexpr Duration kHypervisorAnswer =
     Duration::seconds(2);  // then a method answers that libvirt is not available
+inline constexpr Duration kHypervisorRead = Duration::seconds(10);  // of what is only read
+inline constexpr size_t kHypervisorAskers = 4;  // VMs at once; libvirtd takes five calls of one client
 inline constexpr Duration kJobOpenMost =
     Duration::seconds(120);  // an open backup job makes managedsave hang: minutes, never hours
 inline constexpr Duration kJobEnd = Duration::seconds(30);  // wait for JOB_COMPLETED after an abort

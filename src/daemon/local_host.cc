@@ -52,7 +52,7 @@ Status make_storage(const std::string& folder) {
 
 LocalHost::LocalHost(Parts parts)
     : parts_(std::move(parts)),
-      finder_([this](const Uuid& vm) { return parts_.hypervisor.find(vm); }, limits::kHypervisorAnswer) {}
+      finder_([this](const Uuid& vm) { return parts_.hypervisor.find(vm); }) {}
 
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
   const auto store = parts_.core.performer().replica_store(vm);
@@ -113,7 +113,7 @@ Result<std::vector<providers::VmView>> LocalHost::vms() {
     views.push_back(view(vm, true, std::move(state)));
   }
   for (core::State& state : states) {
-    if (state.phase == core::Phase::none && state.jobs.empty()) continue;
+    if (state.phase == core::Phase::none) continue;
     core::VmSummary gone;
     gone.id = state.vm;
     gone.name = state.name;
@@ -122,17 +122,23 @@ Result<std::vector<providers::VmView>> LocalHost::vms() {
   return views;
 }
 
-Result<providers::VmView> LocalHost::vm(const Uuid& id) {
-  auto found = finder_.find(id);
+Result<providers::VmView> LocalHost::vm(const Uuid& id, Duration patience) {
+  auto found = finder_.find(id, patience);
   auto state = parts_.core.state(id);
   if (found) return view(std::move(*found), true, std::move(state));
-  if (found.error().code() != ErrorCode::not_found || !state ||
-      (state->phase == core::Phase::none && state->jobs.empty()))
+  if (found.error().code() != ErrorCode::not_found || !state || state->phase == core::Phase::none)
     return fail(found.error());
   core::VmSummary gone;
   gone.id = id;
   gone.name = state->name;
   return view(gone, false, std::move(state));
+}
+
+std::vector<core::State> LocalHost::engines(const std::optional<Uuid>& vm) {
+  if (!vm) return parts_.core.states();
+  std::vector<core::State> found;
+  if (auto state = parts_.core.state(*vm)) found.push_back(std::move(*state));
+  return found;
 }
 
 std::optional<Uuid> LocalHost::vm_of_point(const Uuid& point) {
@@ -187,7 +193,7 @@ Status LocalHost::test_connection(const std::string& host, uint16_t port) {
 
 core::CallFacts LocalHost::facts(const Uuid& vm) const {
   core::CallFacts facts;
-  auto found = finder_.find(vm);
+  auto found = finder_.find(vm, limits::kHypervisorAnswer);
   if (found)
     facts.vm = std::move(*found);
   else

@@ -34,7 +34,8 @@ class LocalHost final : public providers::Host {
   std::string product_version() const override { return UNDERSTUDY_VERSION; }
   Wall now() const override { return parts_.clock.now().wall; }
   Result<std::vector<providers::VmView>> vms() override;
-  Result<providers::VmView> vm(const Uuid& id) override;
+  Result<providers::VmView> vm(const Uuid& id, Duration patience) override;
+  std::vector<core::State> engines(const std::optional<Uuid>& vm) override;
   std::optional<Uuid> vm_of_job(const Uuid& job) override { return parts_.core.vm_of_job(job); }
   std::optional<Uuid> vm_of_point(const Uuid& point) override;
   bool listening() const override { return parts_.listening(); }

@@ -27,8 +27,6 @@ struct SetAsideView {
 struct VmView {
   core::VmSummary vm;
   bool listed = true;
-  // It is gone, and only jobs are left to show.
-  bool ended() const { return !listed && state.phase == core::Phase::none; }
   core::State state;
   core::Health health;
   std::vector<core::Health> issues;     // all that is wrong, the worst first
@@ -56,7 +54,12 @@ class Host {
   virtual std::string product_version() const = 0;
   virtual Wall now() const = 0;
   virtual Result<std::vector<VmView>> vms() = 0;  // not_available when libvirt does not answer
-  virtual Result<VmView> vm(const Uuid& id) = 0;  // not_found
+  // not_found; not_available when libvirt takes longer than that.
+  virtual Result<VmView> vm(const Uuid& id, Duration patience) = 0;
+  // What the engines know, their jobs among it: of every VM, or of this one. libvirt, which is slow while it
+  // starts a VM, is not asked. One whose VM is gone and whose relationship has ended is kept as long as it
+  // has jobs.
+  virtual std::vector<core::State> engines(const std::optional<Uuid>& vm) = 0;
   // The VM that this job, or this listed recovery point, belongs to. What libvirt says is not needed.
   virtual std::optional<Uuid> vm_of_job(const Uuid& job) = 0;
   virtual std::optional<Uuid> vm_of_point(const Uuid& point) = 0;

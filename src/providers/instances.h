@@ -51,10 +51,10 @@ void network_cards(Host& host, const VmView& view, Instances& out);      // netw
 void failover_networks(Host& host, const VmView& view, Instances& out);  // one for each card, set or not
 void relationship(Host& host, const VmView& view, Instances& out);
 void replication_settings(Host& host, const VmView& view, Instances& out);
-void jobs(Host& host, const VmView& view, Instances& out);
-void status(Host& host, const VmView& view, Instances& out);           // Understudy_ReplicationStatus
-void recovery_points(Host& host, const VmView& view, Instances& out);  // Understudy_RecoveryPoint
-void job_details(Host& host, const VmView& view, Instances& out);      // Understudy_ConcreteJobDetail
+void jobs(Host& host, const core::State& state, Instances& out);
+void status(Host& host, const VmView& view, Instances& out);             // Understudy_ReplicationStatus
+void recovery_points(Host& host, const VmView& view, Instances& out);    // Understudy_RecoveryPoint
+void job_details(Host& host, const core::State& state, Instances& out);  // Understudy_ConcreteJobDetail
 
 // --- links (associations.cc) ---
 void hosted_service(Host& host, Instances& out);

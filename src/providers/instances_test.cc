@@ -329,5 +329,13 @@ TEST_F(ProvidersTest, WhatBelongsToTheHostIsThereWithoutLibvirt) {
   EXPECT_EQ(vms.error().error.code(), ErrorCode::not_available);
 }
 
+TEST_F(ProvidersTest, JobsAreThereWithoutLibvirt) {
+  host_.libvirt_is_down = true;
+  const cim::ObjectPath job = instance_path("Msvm_ConcreteJob", kJob.upper());
+  EXPECT_TRUE(manager_.handle(kCaller, cim::GetRequest{job}));
+  EXPECT_EQ(enumerate("Msvm_ConcreteJob").size(), 2U);
+  EXPECT_EQ(enumerate("Understudy_ConcreteJobDetail").size(), 2U);
+}
+
 }  // namespace
 }  // namespace understudy::providers

@@ -44,9 +44,10 @@ Result<JobOfVm> target_job(const Call& call) {
   const std::string name = call.target_instance.get("InstanceID").text().value_or("");
   const auto id = Uuid::parse(name);
   if (const auto vm = id ? call.host.vm_of_job(*id) : std::nullopt) {
-    US_TRY(const VmView view, call.host.vm(*vm));
-    const auto found = std::ranges::find(view.state.jobs, *id, &Job::id);
-    if (found != view.state.jobs.end()) return JobOfVm{*vm, *found};
+    for (const core::State& state : call.host.engines(vm)) {
+      const auto found = std::ranges::find(state.jobs, *id, &Job::id);
+      if (found != state.jobs.end()) return JobOfVm{*vm, *found};
+    }
   }
   return fail(ErrorCode::not_found, "there is no job " + name + " any more");
 }
@@ -169,11 +170,9 @@ Status check_relationship(const Uuid& vm, const std::optional<std::string>& rela
 }
 
 Result<VmView> view_of(const Call& call, const Uuid& vm) {
-  auto view = call.host.vm(vm);
-  const bool gone = view ? view->ended() : view.error().code() == ErrorCode::not_found;
-  if (gone)
-    return invalid_parameter("there is no VM " + vm.upper() + " on this host",
-                             view ? "understudy list" : view.error().hint());
+  auto view = call.host.vm(vm, limits::kHypervisorAnswer);
+  if (!view && view.error().code() == ErrorCode::not_found)
+    return invalid_parameter("there is no VM " + vm.upper() + " on this host", view.error().hint());
   return view;
 }
 

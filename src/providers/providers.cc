@@ -1,5 +1,6 @@
 #include "providers/providers.h"
 
+#include "base/limits.h"
 #include "cim/typed.h"
 #include "providers/instances.h"
 #include "providers/methods.h"
@@ -10,14 +11,15 @@ namespace {
 
 using OfHost = void (*)(Host&, Instances&);
 using OfVm = void (*)(Host&, const VmView&, Instances&);
+using OfEngine = void (*)(Host&, const core::State&, Instances&);
 
 struct Entry {
   const char* class_name;
   OfHost of_host = nullptr;
   OfVm of_vm = nullptr;
   Methods methods = nullptr;
-  bool host_end = false;  // a link of a VM whose other end is an object of the host
-  bool of_jobs = false;   // shown as long as there are jobs, also when the VM is gone
+  bool host_end = false;         // a link of a VM whose other end is an object of the host
+  OfEngine of_engine = nullptr;  // in place of of_vm: what needs no word of libvirt
 };
 
 constexpr Entry kClasses[] = {
@@ -30,7 +32,7 @@ constexpr Entry kClasses[] = {
     {"Msvm_ReplicationProvider", provider_of_host},
     {"Msvm_ReplicationSettingData", nullptr, replication_settings},
     {"Msvm_ReplicationRelationship", nullptr, relationship},
-    {"Msvm_ConcreteJob", nullptr, jobs, job_methods, false, true},
+    {"Msvm_ConcreteJob", nullptr, nullptr, job_methods, false, jobs},
     {"Msvm_VirtualSystemSettingData", nullptr, system_settings},
     {"Msvm_StorageAllocationSettingData", nullptr, disks},
     {"Msvm_ProcessorSettingData", nullptr, processors},
@@ -40,7 +42,7 @@ constexpr Entry kClasses[] = {
     {"Msvm_FailoverNetworkAdapterSettingData", nullptr, failover_networks},
     {"Understudy_ReplicationStatus", nullptr, status},
     {"Understudy_RecoveryPoint", nullptr, recovery_points},
-    {"Understudy_ConcreteJobDetail", nullptr, job_details, nullptr, false, true},
+    {"Understudy_ConcreteJobDetail", nullptr, nullptr, nullptr, false, job_details},
     {"Msvm_HostedService", hosted_service},
     {"Msvm_HostedDependency", nullptr, hosted_system, nullptr, true},
     {"Msvm_ComputerSystemSummaryInformation", nullptr, summary_of_system},
@@ -110,7 +112,7 @@ class ClassProvider final : public cim::Provider {
                                            const cim::ObjectPath& path) override {
     for (cim::Instance& instance : of_host())
       if (cim::path_of(instance).same(path)) return std::optional(std::move(instance));
-    return entry_.of_vm ? Provider::get(context, path) : std::optional<cim::Instance>();
+    return entry_.of_vm || entry_.of_engine ? Provider::get(context, path) : std::optional<cim::Instance>();
   }
 
   Result<Instances> references(const cim::Context&, const cim::ObjectPath& object) override {
@@ -129,21 +131,22 @@ class ClassProvider final : public cim::Provider {
   // The host's, and those of the owner, or of every VM when it cannot be told.
   Result<Instances> all_of(const Owner& owner) {
     Instances found = of_host();
-    if (!entry_.of_vm || (owner.known && !owner.vm)) return found;
+    if (owner.known && !owner.vm) return found;
+    if (entry_.of_engine)
+      for (const core::State& state : host_.engines(owner.vm)) entry_.of_engine(host_, state, found);
+    if (!entry_.of_vm) return found;
     if (owner.vm) {
-      const auto view = host_.vm(*owner.vm);
-      if (view && shows(*view))
+      const auto view = host_.vm(*owner.vm, limits::kHypervisorRead);
+      if (view)
         entry_.of_vm(host_, *view, found);
-      else if (!view && view.error().code() != ErrorCode::not_found)
+      else if (view.error().code() != ErrorCode::not_found)
         return fail(view.error());
       return found;
     }
     US_TRY(const std::vector<VmView> views, host_.vms());
-    for (const VmView& view : views)
-      if (shows(view)) entry_.of_vm(host_, view, found);
+    for (const VmView& view : views) entry_.of_vm(host_, view, found);
     return found;
   }
-  bool shows(const VmView& view) const { return entry_.of_jobs || !view.ended(); }
 
   Instances of_host() {
     Instances found;

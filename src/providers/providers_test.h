@@ -34,11 +34,17 @@ class FakeHost : public Host {
     if (libvirt_is_down) return fail(ErrorCode::not_available, "libvirt does not answer");
     return views;
   }
-  Result<VmView> vm(const Uuid& id) override {
+  Result<VmView> vm(const Uuid& id, Duration) override {
     if (libvirt_is_down) return fail(ErrorCode::not_available, "libvirt does not answer");
     for (const VmView& view : views)
       if (view.vm.id == id) return view;
     return fail(ErrorCode::not_found, "no VM " + id.lower());
+  }
+  std::vector<core::State> engines(const std::optional<Uuid>& vm) override {
+    std::vector<core::State> found;
+    for (const VmView& view : views)
+      if (!vm || view.vm.id == *vm) found.push_back(view.state);
+    return found;
   }
   std::optional<Uuid> vm_of_job(const Uuid& job) override {
     for (const VmView& view : views)

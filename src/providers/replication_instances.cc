@@ -182,8 +182,8 @@ void replication_settings(Host& host, const VmView& view, Instances& out) {
   out.push_back(std::move(i));
 }
 
-void jobs(Host& host, const VmView& view, Instances& out) {
-  for (const Job& job : view.state.jobs) {
+void jobs(Host& host, const core::State& state, Instances& out) {
+  for (const Job& job : state.jobs) {
     cim::Instance i = with_defaults("Msvm_ConcreteJob");
     const std::string kind = job_kind(job.type);
     i.set("InstanceID", job.id.upper()).set("Name", job.id.upper());
@@ -197,7 +197,7 @@ void jobs(Host& host, const VmView& view, Instances& out) {
     i.set("TimeOfLastStateChange", cim::DateTime::at(job.finished() ? job.ended : job.submitted));
     i.set("LocalOrUtcTime", 2U)
         .set("DeleteOnCompletion", true)
-        .set("Cancellable", core::cancellable(view.state, job));
+        .set("Cancellable", core::cancellable(state, job));
     i.set("ErrorCode", job.error ? error_info(job.error->code()).cim_return : 0U);
     if (job.error)
       i.set("ErrorDescription", job.error->text()).set("ErrorSummaryDescription", job.error->message());
@@ -222,11 +222,11 @@ void recovery_points(Host& host, const VmView& view, Instances& out) {
   }
 }
 
-void job_details(Host&, const VmView& view, Instances& out) {
-  for (const Job& job : view.state.jobs) {
+void job_details(Host&, const core::State& state, Instances& out) {
+  for (const Job& job : state.jobs) {
     cim::Instance i = with_defaults("Understudy_ConcreteJobDetail");
-    i.set("InstanceID", job.id.upper()).set("ElementName", view.vm.name).set("Description", job.title);
-    i.set("VirtualSystemIdentifier", view.vm.id.upper());
+    i.set("InstanceID", job.id.upper()).set("ElementName", state.name).set("Description", job.title);
+    i.set("VirtualSystemIdentifier", state.vm.upper());
     if (job.bytes_total > 0) i.set("BytesDone", job.bytes_done).set("BytesTotal", job.bytes_total);
     if (job.error) set_known(i, "Hint", job.error->hint());
     out.push_back(std::move(i));

@@ -68,7 +68,7 @@ cim::Instance summary_of(Host& host, const VmView& view) {
   Instances settings, tasks;
   system_settings(host, view, settings);
   settings.erase(settings.begin());  // the realized one; the rest are the recovery points
-  jobs(host, view, tasks);
+  jobs(host, view.state, tasks);
   i.set("Snapshots", objects(settings)).set("AsynchronousTasks", objects(tasks));
   return i;
 }

@@ -51,7 +51,7 @@ class ManyVms final : public providers::FakeHost {
       views.push_back(std::move(view));
     }
   }
-  Result<providers::VmView> vm(const Uuid& id) override {
+  Result<providers::VmView> vm(const Uuid& id, Duration) override {
     if (const auto found = owner_.find(id.lower()); found != owner_.end() && views[found->second].vm.id == id)
       return views[found->second];
     return fail(ErrorCode::not_found, "no VM " + id.lower());
