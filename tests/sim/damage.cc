@@ -7,6 +7,9 @@
 #include "world.h"
 
 namespace understudy::sim {
+namespace {
+constexpr size_t kMostRots = 3;  // each is looked for in every point
+}
 
 void Faults::flip() {
   Host& replica = world_.replica();
@@ -54,7 +57,7 @@ void Faults::booted(Host& host, const Status& loaded) {
   const auto store = host.store();
   const bool cursor = flip_path_.find("/cursor") != std::string::npos;
   if (cursor) {
-    if (store == nullptr) return;  // for another reason
+    if (store == nullptr) return unflip();  // for another reason; what is read later may be a new one
     if (store->staging())
       world_.oracle.violate("a damaged cursor costs what is staged", "it is still staged");
     world_.watch.saw(Rare::cursor_survived);
@@ -96,7 +99,7 @@ void Faults::flip_image() {
   if (images.empty() || replica.dead || !world_.oracle.manifest()) return;
   on_ = false;  // the check itself is not to be disturbed
   const auto before = is_good();
-  if (before == false && !replica.dead)
+  if (before == false && !replica.dead && world_.oracle.rots().empty())
     world_.oracle.violate("what is not damaged passes the check", "it does not");
   const std::string path = images[world_.random.below(images.size())];
   const uint64_t bit = world_.random.below(replica.files.bytes(path)->size() * 8);
@@ -110,6 +113,33 @@ void Faults::flip_image() {
   if (before == true && differs && after == false) world_.watch.saw(Rare::image_damage_found);
   replica.files.flip(path, bit);
   on_ = true;
+}
+
+// A bit of a point's data, for good: no table, so that all goes on as if nothing were wrong.
+void Faults::rot() {
+  Host& replica = world_.replica();
+  const auto& held = world_.oracle.seen();
+  if (!replica.up() || flipped() || row_host_ || !held || held->points.empty()) return;
+  Random& random = world_.random;
+  const bool newest = random.one_in(2);
+  const PointOnDisk& point = newest ? held->points.back() : held->points[random.below(held->points.size())];
+  Rot rot;
+  rot.disk = static_cast<uint32_t>(random.below(world_.disks.size()));
+  const DiskGeometry& disk = world_.disks[rot.disk];
+  rot.offset = random.below(disk.size / kSector) * kSector;
+  const uint64_t bit = random.below(64);
+  rot.mask = uint64_t{1} << bit;
+  const ChainReader chain(
+      replica.files, world_.directory(),
+      disk.target + "-" + std::to_string(point.generation) + "-" + std::to_string(point.sequence) + ".qcow2");
+  const auto place = chain.place(rot.offset);
+  const bool again = std::ranges::any_of(world_.oracle.rots(), [&](const Rot& other) {
+    return other.disk == rot.disk && other.offset == rot.offset;
+  });
+  if (!place || again || world_.oracle.rots().size() >= kMostRots) return;
+  count(Fault::rots, 1);
+  replica.files.flip(place->path, place->byte * 8 + bit);
+  world_.oracle.rotted(rot);
 }
 
 // Rows have no checksum: that of the database is not simulated. What can be told is told.
@@ -137,19 +167,30 @@ void Faults::lose_database() {
   count(Fault::database_lost, 1);
   host.kill(Death::daemon);
   host.db.rows["engine"].clear();
+  world_.oracle.database_lost();
   rebuild_owed_ = true;
   if (world_.random.one_in(2)) rebuild();
 }
 
-void Faults::rebuild() {
+void Faults::read_disk(const std::function<void()>& work) {
   Host& host = world_.replica();
   const bool on = std::exchange(on_, false);
-  const bool was_dead = std::exchange(host.dead, false);  // a command reads the disk, not the daemon
-  const auto manifest = store::load_manifest(host.files, store::Layout(world_.directory()));
+  const bool was_dead = std::exchange(host.dead, false);
+  work();
   host.dead = was_dead;
   on_ = on;
+}
+
+void Faults::rebuild() {
+  Host& host = world_.replica();
+  Result<store::Manifest> manifest = fail(ErrorCode::not_found, "not read yet");
+  read_disk([&] { manifest = store::load_manifest(host.files, store::Layout(world_.directory())); });
   rebuild_owed_ = !manifest;  // it is damaged at this moment
   if (!manifest) return;
+  const auto& rows = host.db.rows["engine"];
+  if (const auto row = rows.find(world_.vm.lower());
+      row != rows.end() && core::knows_relationship(row->second))
+    return;  // by now
   core::FoundReplica found;
   found.vm = manifest->identity.vm;
   found.name = manifest->identity.name;

@@ -1,5 +1,7 @@
 #include "faults.h"
 
+#include <algorithm>
+
 #include "world.h"
 
 namespace understudy::sim {
@@ -11,7 +13,8 @@ constexpr std::array<std::string_view, kFaults> kNames = {
     "nobody answers",    "connection cut", "connection stalls", "reply lost",       "late",
     "said again",        "frame damaged",  "checkpoint lost",   "more changed",     "VM stops",
     "written while off", "VM undefined",   "folder restored",   "scratch full",     "foreign job",
-    "freeze fails",      "clock set",      "queue full"};
+    "freeze fails",      "clock set",      "queue full",        "a bit rots",       "agent silent",
+    "agent refuses"};
 
 using Operation = store::CrashFiles::Operation;
 
@@ -45,9 +48,12 @@ void Faults::stop() {
   on_ = false;
   dies_in_ = {};
   full_for_ = {};
+  bad_for_ = {};
   unflip();
   if (rebuild_owed_) rebuild();
   world_.network.partitioned = false;
+  Vm& over = world_.replica().hypervisor.vm;
+  over.agent_comes = std::min(over.agent_comes, world_.fibers.now());
 }
 
 void Faults::draw_death(int host) {
@@ -85,6 +91,7 @@ store::CrashFiles::Verdict Faults::file(int host, Operation operation, const std
   }
   if (const auto dead = death(host, changes)) return {dead->error, dead->after, 0};
   bool& unsynced = manifest_unsynced_[static_cast<size_t>(host)];
+  const bool syncs_manifest = changes && unsynced;
   if (changes) unsynced = operation == Operation::name && ends_with(path, "/manifest");
   if (!on_) return {};
   Random& random = world_.random;
@@ -97,7 +104,12 @@ store::CrashFiles::Verdict Faults::file(int host, Operation operation, const std
     return {Error(ErrorCode::no_space, "no space left: " + path), false, random.below(kBlock)};
   }
   if (takes_space && likes(Fault::no_space) && random.one_in(rarity_ * 8)) full = random.between(1, 30);
-  if (likes(Fault::io_error) && random.one_in(rarity_ * 8)) {
+  uint64_t& bad = bad_for_[static_cast<size_t>(host)];
+  const uint64_t goes_bad = syncs_manifest ? 20 : rarity_ * 8;
+  if (likes(Fault::io_error) && bad == 0 && random.one_in(goes_bad))
+    bad = random.one_in(3) ? random.between(2, 12) : 1;
+  if (bad > 0) {
+    --bad;
     count(Fault::io_error, host);
     return {Error(ErrorCode::failed, "input/output error: " + path), random.one_in(4), random.below(kBlock)};
   }
@@ -160,6 +172,18 @@ bool Faults::freeze_fails() {
   count(Fault::freeze_fails);
   return true;
 }
+Duration Faults::agent_comes() {
+  Random& random = world_.random;
+  if (!likes(Fault::agent_silent) || random.one_in(3))
+    return Duration::millis(static_cast<int64_t>(random.below(30'000)));
+  count(Fault::agent_silent);
+  return Duration::seconds(static_cast<int64_t>(random.between(30, random.one_in(2) ? 400 : 1'000'000)));
+}
+bool Faults::agent_refuses() {
+  if (!likes(Fault::agent_refuses) || !world_.random.one_in(3)) return false;
+  count(Fault::agent_refuses);
+  return true;
+}
 bool Faults::more_changed() {
   if (!likes(Fault::more_changed) || !world_.random.one_in(2)) return false;
   count(Fault::more_changed);
@@ -186,19 +210,18 @@ void Faults::happen() {
       break;
     }
     case Fault::qemu_dies:
-      if (primary.hypervisor.vm.power == core::VmPower::off) return;
-      count(fault, 0);
-      primary.hypervisor.power_off(false);
-      break;
-    case Fault::vm_stops:
-      if (primary.hypervisor.vm.power == core::VmPower::off) return;
-      count(fault, 0);
-      primary.hypervisor.power_off(true);
+    case Fault::vm_stops: {
+      Host& host = random.one_in(3) ? world_.replica() : primary;
+      if (host.hypervisor.vm.power == core::VmPower::off) return;
+      count(fault, host.index);
+      host.hypervisor.power_off(fault == Fault::vm_stops);
+      if (host.index == 1 || fault == Fault::qemu_dies) return;
       if (likes(Fault::written_while_off) && random.one_in(2)) {
         count(Fault::written_while_off, 0);
         primary.hypervisor.write_behind_qemu();
       }
       break;
+    }
     case Fault::vm_undefined:
       if (!primary.hypervisor.vm.defined || primary.phase() < core::Phase::idle) return;
       count(fault, 0);
@@ -209,6 +232,9 @@ void Faults::happen() {
       break;
     case Fault::bit_flip:
       flip();
+      break;
+    case Fault::rots:
+      rot();
       break;
     case Fault::database_lost:
       lose_database();

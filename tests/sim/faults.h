@@ -5,22 +5,26 @@
 // after any change of a file or a name, any write of the state database, any call of the hypervisor. With the
 // power goes what was not synced: each sector of each write and each name is lost or kept by itself (a rename
 // is never half done); with the primary's power goes QEMU, whose records of changes are inconsistent then,
-// and what the guest had not flushed. Disks. Reading, writing, syncing fail with EIO; what a failed sync was
-// to make durable never will be. Space runs out for a while, a write is refused after any of its bytes. A bit
-// flips at rest in what is sealed: manifest, cursor, machine, a row of the state database; it must be refused
-// by name, or be survived; and in an image: the check must find it. The replica's database is lost and
-// rebuilt from its store, at once or later; its folder is replaced by an older copy. Network. Nobody answers;
-// a connection breaks after any byte, in silence or not; bytes are late, up to longer than any deadline; an
-// answer is lost after its request was carried out; a whole conversation is said again later, as by a host
-// that was believed gone; a frame arrives damaged (TLS would see to that; the decoders must too). Hypervisor.
-// A call fails, or succeeds and its answer is lost; a checkpoint is gone or its record inconsistent; the
-// record has more than what changed; QEMU dies; the VM stops and starts; somebody writes to its disks
-// meanwhile; the scratch space is full; another program has a job open; the guest does not freeze; the VM is
-// undefined. Clocks. The wall clock is set forward by hours, or back.
+// and what the guest had not flushed. Disks. Reading, writing, syncing fail with EIO, now and then several
+// times; what a failed sync was to make durable never will be. Space runs out for a while, a write is refused
+// after any of its bytes. A bit flips at rest in what is sealed: manifest, cursor, machine, a row of the
+// state database; it must be refused by name, or be survived; and in an image: the check must find it, and
+// when it stays, no merge and no point that follows may make it look whole. The replica's database is lost
+// and rebuilt from its store, at once or later; its folder is replaced by an older copy. Network. Nobody
+// answers; a connection breaks after any byte, in silence or not; bytes are late, up to longer than any
+// deadline; an answer is lost after its request was carried out; a whole conversation is said again later, as
+// by a host that was believed gone; a frame arrives damaged (TLS would see to that; the decoders must too).
+// Hypervisor. A call fails, or succeeds and its answer is lost; a checkpoint is gone or its record
+// inconsistent; the record has more than what changed; QEMU dies; the VM stops and starts; somebody writes to
+// its disks meanwhile; the scratch space is full; another program has a job open; the guest does not freeze;
+// the VM is undefined. Guest. After a failover its agent comes late, or never before the next start, or
+// refuses what it is given; it ends in the middle of that. Clocks. The wall clock is set forward by hours, or
+// back.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string_view>
 
@@ -59,6 +63,9 @@ enum class Fault : uint8_t {
   freeze_fails,
   clock_set,
   queue_full,
+  rots,
+  agent_silent,
+  agent_refuses,
   count
 };
 inline constexpr size_t kFaults = static_cast<size_t>(Fault::count);
@@ -91,6 +98,8 @@ class Faults {
   bool queue_is_full();
   bool freeze_fails();
   bool more_changed();
+  Duration agent_comes();  // after a start of the VM on the replica's host
+  bool agent_refuses();
   // --- out of nowhere ---
   void happen();
   Duration until_next();
@@ -100,6 +109,8 @@ class Faults {
   // A bit of the replica's own records is flipped at this moment.
   bool flipped() const { return flipped_ != nullptr; }
   void booted(Host& host, const Status& loaded);
+  // A command reads the disk, undisturbed, whether the daemon lives or not.
+  void read_disk(const std::function<void()>& work);
 
  private:
   bool likes(Fault fault) const { return on_ && likes_[static_cast<size_t>(fault)]; }
@@ -108,6 +119,7 @@ class Faults {
   void flip();
   void flip_record(const std::string& path);
   void flip_image();
+  void rot();
   void damage_row();
   void lose_database();
   void unflip();
@@ -120,6 +132,7 @@ class Faults {
   std::array<bool, kFaults> likes_{};  // of this seed
   std::array<uint64_t, kFaults> counts_{};
   std::array<uint64_t, 2> dies_in_{};   // durable steps of the host; 0: not
+  std::array<uint64_t, 2> bad_for_{};   // operations of its disk that fail
   std::array<uint64_t, 2> full_for_{};  // operations of its disk that find no space
   uint64_t rarity_ = 0;                 // of errors among operations
   std::string flip_path_;               // of the replica's disk

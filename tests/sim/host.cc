@@ -97,7 +97,7 @@ void Host::boot() {
   if (dead) return;
   world_.faults.booted(*this, loaded);
   if (dead) return;
-  if (loaded) return;
+  if (loaded) return world_.oracle.restarted(*this);
   world_.trace.text([&] { return name + " does not start: " + loaded.error().text(); });
   kill(Death::daemon);
 }
@@ -115,6 +115,7 @@ void Host::bury() {
   world_.fibers.drain(index);
   daemon_.reset();
   waiting_.clear();
+  told_.clear();
   queue_.clear();
   if (death == Death::power) {
     files.crash(world_.random.next());
@@ -157,8 +158,11 @@ void Host::news(core::VmEvent what) {
   if (up() && !published_.vm.nil()) post(published_.vm, core::HypervisorNews{what});
 }
 
-void Host::call(const std::function<core::Event(core::CallId)>& make) {
-  if (up()) post(world_.vm, make(next_call_++));
+void Host::call(const std::function<core::Event(core::CallId)>& make, Then then) {
+  if (!up()) return;
+  const core::CallId call = next_call_++;
+  post(world_.vm, make(call));
+  if (then) told_[call] = std::move(then);
 }
 
 Result<performer::Answer> Host::ask(const Uuid& vm, const std::function<core::Event(core::CallId)>& make,
@@ -217,6 +221,7 @@ void Host::answered(performer::Answer answer) {
       return name +
              " answers: " + (reply->job ? std::string("done") : "refused, " + reply->job.error().message());
     });
+    if (auto told = told_.extract(call)) told.mapped()(*reply);
   }
 }
 

@@ -47,8 +47,9 @@ class Host final : public performer::Asker {
   void fire_timers();
   void post(const Uuid& vm, core::Event event);
   void news(core::VmEvent what);
-  // A method call; its answer is told to the world.
-  void call(const std::function<core::Event(core::CallId)>& make);
+  // A method call; its answer is told to the world, and to `then` if this daemon lives to give one.
+  using Then = std::function<void(const core::Reply& reply)>;
+  void call(const std::function<core::Event(core::CallId)>& make, Then then = {});
 
   // --- Asker ---
   Result<performer::Answer> ask(const Uuid& vm, const std::function<core::Event(core::CallId)>& make,
@@ -87,6 +88,7 @@ class Host final : public performer::Asker {
   std::deque<std::pair<Uuid, core::Event>> queue_;
   core::CallId next_call_ = 1;
   std::map<core::CallId, std::optional<performer::Answer>> waiting_;
+  std::map<core::CallId, Then> told_;
   core::State published_;
 };
 

@@ -321,6 +321,7 @@ Status SimHypervisor::power_on() {
   for (const std::string& path : vm.disk_paths)
     if (mine.files.bytes(path) == nullptr) return refused(ErrorCode::not_found, path + " is not there");
   vm.power = core::VmPower::running;
+  begin_guest();
   world_.trace.note("VM starts", host_);
   world_.oracle.started(host_);
   mine.news(core::VmEvent::started);

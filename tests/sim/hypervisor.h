@@ -49,6 +49,11 @@ struct Vm {
   std::vector<std::string> disk_paths;
   Contents now;
   Contents flushed;  // what a power cut leaves at least
+  uint64_t starts = 0;
+  Monotonic agent_comes;  // after the last of them
+  // What its agent gave the guest's network cards, by MAC. It is on the disks: a failover begins without.
+  std::map<std::string, NicSettings> network;
+  uint64_t network_generation = 0;  // of that failover
 };
 
 class SimHypervisor final : public core::Hypervisor {
@@ -62,9 +67,8 @@ class SimHypervisor final : public core::Hypervisor {
   Status start(const Uuid& vm) override;
   Status stop(const Uuid& vm) override;
   Result<std::vector<VmNic>> network_cards(const Uuid&) override { return vm.definition.nics; }
-  Status give_network(const Uuid&, const std::vector<NicSettings>&, const CancelToken&) override {
-    return {};  // nobody asks for it in the simulated world
-  }
+  Status give_network(const Uuid& vm, const std::vector<NicSettings>& cards,
+                      const CancelToken& cancel) override;
   Result<VmDefinition> definition(const Uuid& vm) override;
   Result<std::vector<DiskGeometry>> replicable(const Uuid& vm,
                                                const std::vector<std::string>& disks) override;
@@ -95,6 +99,7 @@ class SimHypervisor final : public core::Hypervisor {
   void power_off(bool cleanly);  // else the records of changes are broken
   void power_cut();              // of the host: what was not flushed may be lost
   void guest_writes(uint64_t blocks, bool zeroes);
+  void change_hardware();
   void guest_flushes() { vm.flushed = vm.now; }
   void write_behind_qemu();  // to a disk of a VM that is off
   void lose_checkpoint(uint64_t which, bool broken);
@@ -111,6 +116,7 @@ class SimHypervisor final : public core::Hypervisor {
   Status begin(const char* call, bool changes);
   Status end();
   void drop_checkpoint(const std::string& name);
+  void begin_guest();
   void set_block(uint32_t disk, uint64_t block, uint64_t value);
 
   World& world_;

@@ -30,13 +30,21 @@ class Operations {
   void change_settings();
   void power(Host& host, bool on);
   void remove(Host& host);
+  void set_network(Host& host);
+  void cancel_job(Host& host);
+  void reset_statistics(Host& host);
+  void behind_the_back(Host& host);  // of a daemon that is dead: its VM is started, or turned off
+  bool mends = false;                // the newest point, by a resync
 
  private:
   void start_at_once(Host& host);  // by hand, past the product
+  void cancel(Host& host, const Uuid& job);
+  void send_network(Host& host, core::NetworkCall call);
+  bool network_is_settled(Host& host);
+  bool mend();
   core::CallFacts facts(Host& host);
 
   World& world_;
-  uint64_t answered_ = 0;
 };
 
 }  // namespace understudy::sim

@@ -2,30 +2,32 @@
 
 #include <nlohmann/json.hpp>
 
-#include "chain_reader.h"
 #include "world.h"
 
 namespace understudy::sim {
 namespace {
 
-std::optional<ManifestOnDisk> parse_manifest(const Bytes* bytes) {
+// None when there is no manifest, and when a bit flipped in it so that it is none any more.
+std::optional<ManifestOnDisk> parse_manifest(const Bytes* bytes) try {
   if (bytes == nullptr) return std::nullopt;
   std::string_view text = as_text(*bytes);
   text = text.substr(0, text.rfind("xxh3-128 "));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded()) return std::nullopt;
+  const auto json = nlohmann::json::parse(text);
   ManifestOnDisk manifest;
-  manifest.generation = json["generation"];
-  manifest.spent = json["spent"];
-  manifest.chain = json["chain"].size();
-  manifest.set_aside = json["set_aside"].size();
-  for (const auto& point : json["points"])
+  manifest.generation = json.at("generation");
+  manifest.spent = json.at("spent");
+  manifest.chain = json.at("chain").size();
+  manifest.set_aside = json.at("set_aside").size();
+  for (const auto& point : json.at("points"))
     manifest.points.push_back(
-        {point["id"], manifest.generation, point["sequence"], point["keep"], point["cut_us"]});
-  if (!json["failover"].is_null())
-    manifest.failover = ManifestOnDisk::Failover{json["failover"]["generation"], json["failover"]["complete"],
-                                                 json["failover"]["point"]};
+        {point.at("id"), manifest.generation, point.at("sequence"), point.at("keep"), point.at("cut_us")});
+  if (!json.at("failover").is_null())
+    manifest.failover =
+        ManifestOnDisk::Failover{json.at("failover").at("generation"), json.at("failover").at("complete"),
+                                 json.at("failover").at("point")};
   return manifest;
+} catch (const nlohmann::json::exception&) {
+  return std::nullopt;
 }
 
 uint64_t sequence_of(const std::string& checkpoint) {
@@ -99,6 +101,9 @@ void Oracle::started(int host) {
     violate("a replica starts only after a failover", "it starts without one");
   else if (host == 1)
     check_active(*held);
+  const Vm& vm = world_.hosts[static_cast<size_t>(host)]->hypervisor.vm;
+  if (host == 1 && std::ranges::find(definitions_, vm.definition) == definitions_.end())
+    violate("a VM begins with a definition that the primary's had", "it has another one");
   if (other_runs && (!held || !held->failover || held->failover->generation <= held->generation))
     violate("within one generation one copy runs", "both run");
   if (other_runs) world_.watch.saw(Rare::both_run);
@@ -110,6 +115,8 @@ void Oracle::after_step() {
   if (world_.faults.flipped()) return;
   check_replica();
   check_holds();
+  if (damage_due_) check_damage();
+  for (const auto& host : world_.hosts) check_network(*host);
 }
 
 void Oracle::at_rest() {
@@ -121,6 +128,10 @@ void Oracle::at_rest() {
       violate("no checkpoint is left behind",
               checkpoint.name + ", at rest with base " + engine.base_checkpoint);
   if (!vm.changed_while_off.empty()) violate("what was written while the VM was off is covered", "it is not");
+  for (const auto& host : world_.hosts)
+    for (const Job& job : host->engine().jobs)
+      if (!job.finished() && job.type != JobType::create_point)  // which the next cycle ends
+        violate("no job stays open", host->name + ": " + job.title);
   if (vm.held) violate("a primary is held only after a failover", "it is held, at rest");
   if (world_.leaving()) check_retired();
 }
@@ -165,13 +176,18 @@ void Oracle::check_replica() {
   if (before && before->set_aside > seen_->set_aside) world_.watch.saw(Rare::set_aside_dropped);
   check_bounds(*seen_);
   for (const PointOnDisk& point : seen_->points) check_point(point, false);
+  damage_due_ = !rots_.empty();
 }
 
-bool Oracle::holds(uint64_t sequence, uint32_t disk, ByteView content) const {
-  const auto cut = cuts_.find(sequence);
+bool Oracle::holds(const RecoveryPoint& point, uint32_t disk, ByteView content) const {
+  const auto cut = cuts_.find(point.lineage.sequence);
   if (cut == cuts_.end()) return false;
-  for (uint64_t at = 0; at + 8 <= content.size(); at += 8)
-    if (load_le<uint64_t>(content.data() + at) != cut->second.contents[disk][at / kBlock]) return false;
+  const Excuse excused = excuse(disk);
+  for (uint64_t at = 0; at + 8 <= content.size(); at += 8) {
+    const uint64_t found = load_le<uint64_t>(content.data() + at);
+    const uint64_t want = cut->second.contents[disk][at / kBlock];
+    if (found != want && !(excused && excused(at, want, found))) return false;
+  }
   return true;
 }
 
@@ -218,15 +234,26 @@ void Oracle::check_contents(uint64_t sequence, const std::string& file, bool who
   for (size_t disk = 0; disk < world_.disks.size(); ++disk) {
     const DiskGeometry& geometry = world_.disks[disk];
     const ChainReader chain(world_.replica().files, world_.directory(), geometry.target + file + ".qcow2");
+    const Excuse excused = excuse(static_cast<uint32_t>(disk));
     for (uint64_t block = 0; block < blocks_of(geometry); ++block) {
       const uint64_t want = contents[disk][block];
       const uint64_t length = std::min(kBlock, geometry.size - block * kBlock);
-      const BlockFound found = chain.block(block * kBlock, length, want, wholly);
+      const BlockFound found = chain.block(block * kBlock, length, want, wholly, excused);
       if (found.good) continue;
       return violate(check, "point " + number(sequence) + " disk " + geometry.target + " block " +
                                 number(block) + ": " + found.what + ", the primary had " + number(want));
     }
   }
+}
+
+void Oracle::cancelled(const core::State& engine, const Uuid& id) {
+  const Job* job = core::find_job(engine, id);
+  if (job == nullptr || job->state != JobState::terminated)
+    return violate("a job that was cancelled has ended", id.lower() + " has not");
+  if (job->type != JobType::initiate_failover || world_.faults.flipped()) return;
+  const auto held = manifest();
+  if (engine.phase != core::Phase::standby || !held || held->failover)
+    violate("a failover that was cancelled has changed nothing", std::string(core::phase_name(engine.phase)));
 }
 
 // What a VM begins with after a failover is the point that was asked for.

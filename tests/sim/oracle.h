@@ -3,10 +3,15 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <set>
 #include <string>
 
+#include "chain_reader.h"
+#include "core/state.h"
 #include "hypervisor.h"
+#include "store/check.h"
 
 namespace understudy::sim {
 
@@ -38,6 +43,15 @@ struct ManifestOnDisk {
   uint64_t newest() const { return points.empty() ? 0 : points.back().sequence; }
 };
 
+// A bit of the replica's data that has changed at rest and stays so: in the first word of a sector.
+struct Rot {
+  uint32_t disk = 0;
+  uint64_t offset = 0;
+  uint64_t mask = 0;
+};
+
+class Host;
+
 class Oracle {
  public:
   explicit Oracle(World& world) : world_(world) {}
@@ -48,11 +62,32 @@ class Oracle {
   void hold_lifted(int host);
   void started(int host);
 
+  // The hardware of the primary's VM, from now on.
+  void defined_as(const VmDefinition& definition) { definitions_.push_back(definition); }
+
+  // --- the network settings of a guest (oracle_network.cc) ---
+  void network_asked(int host, const core::NetworkCall& call);  // before it is posted; calls end in order
+  void network_answered(int host, bool accepted);
+  void restarted(const Host& host);
+  void database_lost() { wanted_[1] = {}; }  // of the replica's host: its settings are nowhere else
+  void gives_network(const std::vector<NicSettings>& cards);  // the replica's daemon, to its guest
+  bool guest_has_its_network() const;  // all that it was to be given, and the engine knows
+
+  // --- damage at rest (oracle_damage.cc) ---
+  void rotted(const Rot& rot) { rots_.push_back(rot); }
+  const std::vector<Rot>& rots() const { return rots_; }
+  bool newest_is_damaged() const { return newest_damaged_; }
+  size_t known_damage();  // points, as merges have marked them
+
+  void cancelled(const core::State& engine, const Uuid& job);  // its cancellation was accepted
   // An operator's failover was accepted, to this point; nil: to the newest.
   void failover_asked(const Uuid& point) { asked_ = point; }
 
   // The replica's folder is replaced by an older copy: what was acknowledged is gone.
-  void rolled_back() { acknowledged_ = std::max(acknowledged_, newest_durable()); }
+  void rolled_back() {
+    acknowledged_ = std::max(acknowledged_, newest_durable());
+    known_damage_.clear();
+  }
 
   void after_step();
   void at_rest();  // the relationship is idle, and nothing is owed; or it was removed on both sides
@@ -69,7 +104,7 @@ class Oracle {
   // Does any listed point have other bytes than the primary had?
   bool any_point_differs();
   // Is that what the disk held at that cut?
-  bool holds(uint64_t sequence, uint32_t disk, ByteView content) const;
+  bool holds(const RecoveryPoint& point, uint32_t disk, ByteView content) const;
   const std::optional<ManifestOnDisk>& seen() const { return seen_; }
   uint64_t points_checked = 0;
 
@@ -87,6 +122,13 @@ class Oracle {
   void check_active(const ManifestOnDisk& manifest);
   void check_bounds(const ManifestOnDisk& manifest);
   void check_holds();
+  void check_network(const Host& host);
+  void check_guest(const Host& host);
+  void check_damage();
+  void judge_damage(const std::vector<store::CheckedPoint>& checked,
+                    const std::vector<store::CheckedPoint>& marked);
+  bool reads(const PointOnDisk& point, const Rot& rot) const;
+  Excuse excuse(uint32_t disk) const;
 
   World& world_;
   std::map<uint64_t, Cut> cuts_;  // by sequence; the primary's generation is 1
@@ -95,6 +137,20 @@ class Oracle {
   uint64_t acknowledged_ = 0;  // before a roll-back
   uint64_t seen_changes_ = UINT64_MAX;
   std::optional<ManifestOnDisk> seen_;
+  std::vector<VmDefinition> definitions_;
+  // What the guest is to be given, by MAC, of either host: as accepted; and calls without an answer yet.
+  using Cards = std::map<std::string, NicSettings>;
+  static Cards after(const Cards& cards, const core::NetworkCall& call);
+  struct Wanted {
+    Cards cards;
+    std::deque<core::NetworkCall> asked;
+  };
+  std::array<Wanted, 2> wanted_;
+  std::optional<Monotonic> unasked_since_;  // a guest and its agent run, and nothing is known of its settings
+  std::vector<Rot> rots_;
+  bool damage_due_ = false;  // to be looked for
+  bool newest_damaged_ = false;
+  std::set<std::pair<std::string, size_t>> known_damage_;  // point and index of what rotted
 };
 
 }  // namespace understudy::sim

@@ -1,5 +1,8 @@
 #include "watch.h"
 
+#include <algorithm>
+
+#include "core/health.h"
 #include "core/transitions.h"
 #include "world.h"
 
@@ -38,12 +41,24 @@ constexpr Meaning kRules[] = {
     {"settle_failed", Rare::settle_failed},
     {"end_later", Rare::end_later},
     {"retire_later", Rare::retire_later},
+    {"cancel_failover", Rare::failover_cancelled},
+    {"cancel_comparison", Rare::comparison_cancelled},
+    {"cancel_comparison_and_give_way", Rare::comparison_cancelled},
+    {"cancel_point", Rare::point_cancelled},
+    {"network_given", Rare::network_given},
+    {"network_waits", Rare::network_waits},
+    {"network_refused", Rare::network_refused},
 };
 constexpr Meaning kStarts[] = {
     {"fail_over_again", Rare::failover_resumed}, {"release", Rare::release_resumed},
     {"revert_again", Rare::revert_resumed},      {"prepare_replica_again", Rare::prepare_resumed},
     {"prepare_peer", Rare::create_resumed},      {"retire_again", Rare::retire_resumed},
 };
+
+bool is_giving_network(const core::State& state) {
+  return std::ranges::any_of(
+      state.jobs, [](const Job& job) { return job.type == JobType::give_network && !job.finished(); });
+}
 
 }  // namespace
 
@@ -67,10 +82,18 @@ void Watch::stepped(const Host& host, const core::State& before, const core::Eve
   if (std::holds_alternative<core::Started>(event))
     for (const Meaning& each : kStarts)
       if (each.rule == rule) saw(each.rare);
+  if (const auto* looked = std::get_if<core::Checked>(&event)) note_look(*looked, after.state());
   if (host.index == 0)
     primary(before, event, after);
   else
     replica(before, event, after);
+}
+
+void Watch::note_look(const core::Checked& looked, const core::State& now) {
+  const auto issues = core::health_issues(now, world_.replica().clock.now().wall);
+  for (const Finding& finding : looked.findings)
+    if (std::ranges::none_of(issues, [&](const auto& issue) { return issue.cause == finding.cause; }))
+      world_.oracle.violate("health tells what a look at the host has found", finding.cause);
 }
 
 void Watch::primary(const core::State& before, const core::Event& event, const core::Engine& after) {
@@ -118,6 +141,11 @@ void Watch::replica(const core::State& before, const core::Event& event, const c
       saw(Rare::failover_to_old);
   if (const auto* call = std::get_if<core::FailoverCall>(&event); call != nullptr && rule == "begin_failover")
     world_.oracle.failover_asked(call->point.value_or(Uuid()));
+  const bool giving = is_giving_network(after.state());
+  if (rule == "give_network_again" && giving) saw(Rare::network_resumed);
+  if (rule == "set_network" && is_giving_network(before) && giving && before.network != after.state().network)
+    saw(Rare::network_replaced);
+  if (rule == "ask_agent_again" && is_giving_network(before) && !giving) saw(Rare::agent_late);
   if (rule == "removed")
     saw(world_.replica().hypervisor.vm.defined ? Rare::replica_retired : Rare::replica_gone);
   if (rule == "begin_retiring" && !before.failover) {

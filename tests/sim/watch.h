@@ -87,7 +87,18 @@ class Host;
   RARE(replica_retired, "a replica with points becomes a VM")                      \
   RARE(replica_gone, "a replica without a point goes")                             \
   RARE(rebuilt_from_store, "an engine is rebuilt from its store")                  \
-  RARE(image_damage_found, "the check finds a bit that flipped in a point")
+  RARE(image_damage_found, "the check finds a bit that flipped in a point")        \
+  RARE(damage_marked, "a merge meets damage, and marks it")                        \
+  RARE(damage_mended, "a resync mends a damaged newest point")                     \
+  RARE(failover_cancelled, "a failover is cancelled before it begins")             \
+  RARE(comparison_cancelled, "the job of a comparison is cancelled")               \
+  RARE(point_cancelled, "a point on demand is cancelled before its cut")           \
+  RARE(network_given, "a guest takes its network settings")                        \
+  RARE(network_replaced, "network settings change while the guest takes others")   \
+  RARE(network_resumed, "network settings are given after a restart")              \
+  RARE(network_waits, "the VM is off when its guest is to be given settings")      \
+  RARE(agent_late, "a guest has no agent for long, and health says so")            \
+  RARE(network_refused, "a guest refuses its network settings")
 
 enum class Rare : uint8_t {
 #define SIM_RARE(name, text) name,
@@ -110,6 +121,7 @@ class Watch {
   const std::bitset<kMostRows>& rows() const { return rows_; }
 
  private:
+  void note_look(const core::Checked& looked, const core::State& now);
   void primary(const core::State& before, const core::Event& event, const core::Engine& after);
   void replica(const core::State& before, const core::Event& event, const core::Engine& after);
 

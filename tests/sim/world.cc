@@ -30,6 +30,7 @@ World::World(uint64_t of, bool print)
   guest.definition.clock_offset = "utc";
   guest.definition.memory_kib = guest.definition.current_memory_kib = 65536;
   guest.definition.vcpus = guest.definition.current_vcpus = 1;
+  guest.definition.nics.push_back({"52:54:00:00:00:01", "virtio", "lan", "", 0, true});
   for (const DiskGeometry& disk : disks) {
     VmDisk of_definition;
     of_definition.target = disk.target;
@@ -39,6 +40,7 @@ World::World(uint64_t of, bool print)
     guest.now.emplace_back(blocks_of(disk));
   }
   guest.flushed = guest.now;
+  oracle.defined_as(guest.definition);
   (void)primary().hypervisor.power_on();
   primary().hypervisor.guest_writes(random.between(5, 40), false);
 }
@@ -126,10 +128,13 @@ void World::pass_time() {
   for (const Monotonic& at : due_) sooner(at);
   fibers.advance(next);
   for (const auto& host : hosts) {
-    if (host->boots_at && *host->boots_at <= fibers.now())
+    if (host->boots_at && *host->boots_at <= fibers.now()) {
+      const bool over = host->phase() == core::Phase::failed_over;
+      if (!quiet && random.one_in(over ? 2 : 6)) operations.behind_the_back(*host);
       host->boot();
-    else
+    } else {
       host->fire_timers();
+    }
   }
   const auto comes = [&](Turn turn, Duration again) {
     Monotonic& at = due_[static_cast<size_t>(turn)];
@@ -141,6 +146,7 @@ void World::pass_time() {
     if (random.one_in(3)) primary().hypervisor.guest_flushes();
     const bool zeroes = random.one_in(5);
     primary().hypervisor.guest_writes(random.between(1, 4), zeroes);
+    if (random.one_in(25)) primary().hypervisor.change_hardware();
   }
   if (comes(Turn::trouble, faults.until_next())) faults.happen();
   if (quiet) {
@@ -166,6 +172,19 @@ bool World::run() {
   return !oracle.violation();
 }
 
+// What merges have found of damage at rest: known_damage is what the daemon's own checker asks.
+void World::look_around() {
+  Host& host = replica();
+  if (!host.up() || !core::is_replica(host.phase()) || faults.flipped()) return;
+  core::Checked looked;
+  const size_t damaged = oracle.known_damage();
+  if (damaged > 0)
+    looked.findings.push_back({ReplicationHealth::warning, "damage",
+                               std::to_string(damaged) + " recovery points are damaged at rest",
+                               "understudy store check"});
+  host.post(vm, looked);
+}
+
 // --- the end: faults are over ---
 
 // What the product says of its points is what the oracle reads from the files.
@@ -182,7 +201,7 @@ void World::look_with_product() {
     for (uint32_t disk = 0; disk < disks.size(); ++disk) {
       Bytes content(disks[disk].size);
       const Status read = (*view)->read(disk, 0, content);
-      if (!read || !oracle.holds(point.lineage.sequence, disk, content))
+      if (!read || !oracle.holds(point, disk, content))
         return oracle.violate("the product reads what the files hold", "point " + point.id.lower());
     }
   }
@@ -194,7 +213,8 @@ bool World::normal() {
   const core::State& state = primary().engine();
   return primary().up() && replica().up() && state.phase >= core::Phase::idle &&
          state.phase <= core::Phase::settling && state.first_copy_done() && !state.cause &&
-         !state.suspended && !state.resync && replica().phase() == core::Phase::standby;
+         !state.suspended && !state.resync && replica().phase() == core::Phase::standby &&
+         !oracle.newest_is_damaged();
 }
 
 bool World::removed() {

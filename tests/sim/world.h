@@ -48,6 +48,7 @@ class World {
   bool leaving() { return leaves_at && fibers.now() >= *leaves_at; }
   uint64_t steps = 0;
   uint64_t boots = 0;  // of the primary
+  void look_around();  // what the checker of each daemon does, as far as it is simulated
 
  private:
   void draw_vm();
