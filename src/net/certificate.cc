@@ -69,33 +69,28 @@ void read_alternative_names(const X509& certificate, CertificateInfo& info) {
   }
 }
 
-std::string thumbprint_of(const X509& certificate) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (X509_digest(&certificate, EVP_sha256(), digest, &size) != 1) return {};
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kHex[digest[i] >> 4];
-    text += kHex[digest[i] & 15];
-  }
-  return text;
-}
-
 // --- files ---
 
+tl::unexpected<Error> exists(const std::string& path) {
+  return fail(ErrorCode::in_use, path + " exists and is never overwritten",
+              "move it away or choose another folder");
+}
+
+// Under its name it is there whole or not at all.
 Status write_new_file(const std::string& path, const std::string& content, mode_t mode) {
-  const Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!fd && errno == EEXIST)
-    return fail(ErrorCode::in_use, path + " exists and is never overwritten",
-                "move it away or choose another folder");
+  const std::string unfinished = path + ".new";
+  unlink(unfinished.c_str());
+  const Fd fd(open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd) return fail_errno(errno, "cannot make " + path);
   const ssize_t n = write(fd.get(), content.data(), content.size());
-  if (n != static_cast<ssize_t>(content.size()) || fsync(fd.get()) != 0) {
-    const int error_number = n >= 0 && errno == 0 ? ENOSPC : errno;
-    unlink(path.c_str());
-    return fail_errno(error_number, "cannot write " + path);
-  }
+  int error_number = 0;
+  if (n != static_cast<ssize_t>(content.size()))
+    error_number = n < 0 ? errno : ENOSPC;
+  else if (fsync(fd.get()) != 0 || link(unfinished.c_str(), path.c_str()) != 0)
+    error_number = errno;
+  unlink(unfinished.c_str());
+  if (error_number == EEXIST) return exists(path);
+  if (error_number != 0) return fail_errno(error_number, "cannot write " + path);
   return {};
 }
 
@@ -137,22 +132,25 @@ Result<KeyPtr> load_key(const std::string& path) {
   return key;
 }
 
-template <class Write>
-Result<std::string> pem_text(Write write_pem) {
-  const BioPtr out(BIO_new(BIO_s_mem()));
-  if (!out || write_pem(out.get()) != 1) return fail_openssl(ErrorCode::failed, "cannot encode PEM");
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &data);
-  return std::string(data, static_cast<size_t>(size));
-}
-
 Result<std::string> certificate_pem(const X509Ptr& certificate) {
   return pem_text([&](BIO* out) { return PEM_write_bio_X509(out, certificate.get()); });
 }
-Result<std::string> key_pem(const KeyPtr& key) {
-  return pem_text([&](BIO* out) {
-    return PEM_write_bio_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  });
+
+Result<Bytes> certificate_der(const X509* certificate) {
+  const int size = i2d_X509(certificate, nullptr);
+  if (size <= 0) return fail_openssl(ErrorCode::corrupt, "the certificate cannot be encoded");
+  Bytes der(static_cast<size_t>(size));
+  auto* at = reinterpret_cast<unsigned char*>(der.data());
+  i2d_X509(certificate, &at);
+  return der;
+}
+
+Result<X509Ptr> certificate_of(ByteView der) {
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  const auto* end = at + der.size();
+  X509Ptr certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  if (!certificate || at != end) return fail_openssl(ErrorCode::invalid_parameter, "this is no certificate");
+  return certificate;
 }
 
 // --- making one ---
@@ -212,17 +210,30 @@ Status sign(X509* certificate, const X509* issuer, EVP_PKEY* issuer_key) {
   return {};
 }
 
-Result<KeyPtr> new_key() {
-  KeyPtr key(EVP_EC_gen("P-256"));
-  if (!key) return fail_openssl(ErrorCode::failed, "cannot make a key");
-  return key;
-}
-
 std::string alternative_names(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names)
     text += (text.empty() ? "" : ",") + std::string(is_ip(name) ? "IP:" : "DNS:") + name;
   return text;
+}
+
+// Who signs, and for whom it may.
+struct Signer {
+  X509Ptr certificate;
+  KeyPtr key;
+};
+Result<Signer> signer_for(const std::string& dir, const std::vector<std::string>& names) {
+  if (names.empty() || names.size() > kMostNames)
+    return fail(ErrorCode::invalid_parameter,
+                "a certificate carries 1 to " + std::to_string(kMostNames) + " names");
+  for (const std::string& name : names) US_CHECK(check_name(name));
+  Signer signer;
+  US_TRY(signer.certificate, load_certificate(dir + "/authority.crt"));
+  US_TRY(signer.key, load_key(dir + "/authority.key"));
+  if (X509_check_private_key(signer.certificate.get(), signer.key.get()) != 1)
+    return fail_openssl(ErrorCode::invalid_parameter,
+                        dir + "/authority.key does not belong to authority.crt");
+  return signer;
 }
 
 }  // namespace
@@ -251,6 +262,19 @@ tl::unexpected<Error> fail_openssl(ErrorCode code, std::string what, std::string
   return fail(code, std::move(what), std::move(hint));
 }
 
+std::string thumbprint_of(const X509& certificate) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (X509_digest(&certificate, EVP_sha256(), digest, &size) != 1) return {};
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string text;
+  for (unsigned i = 0; i < size; ++i) {
+    text += kHex[digest[i] >> 4];
+    text += kHex[digest[i] & 15];
+  }
+  return text;
+}
+
 CertificateInfo describe_certificate(const X509& certificate) {
   CertificateInfo info;
   const X509_NAME* subject = X509_get_subject_name(&certificate);
@@ -274,43 +298,91 @@ Result<CertificateInfo> create_authority(const std::string& dir, const std::stri
   US_CHECK(add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign"));
   US_CHECK(add_extension(x, x, NID_subject_key_identifier, "hash"));
   US_CHECK(sign(x, x, key.get()));
-  US_TRY(const std::string key_text, key_pem(key));
+  US_TRY(const std::string key_text, key_pem(key.get()));
   US_TRY(const std::string certificate_text, certificate_pem(certificate));
   US_CHECK(write_new_files(
       dir, {{dir + "/authority.key", key_text, 0600}, {dir + "/authority.crt", certificate_text, 0644}}));
   return describe_certificate(*x);
 }
 
-Result<CertificateInfo> issue_certificate(const std::string& dir, const std::vector<std::string>& names,
-                                          const std::string& out) {
-  if (names.empty() || names.size() > kMostNames)
-    return fail(ErrorCode::invalid_parameter,
-                "a certificate carries 1 to " + std::to_string(kMostNames) + " names");
-  for (const std::string& name : names) US_CHECK(check_name(name));
-  US_TRY(const X509Ptr authority, load_certificate(dir + "/authority.crt"));
-  US_TRY(const KeyPtr authority_key, load_key(dir + "/authority.key"));
-  if (X509_check_private_key(authority.get(), authority_key.get()) != 1)
-    return fail_openssl(ErrorCode::invalid_parameter,
-                        dir + "/authority.key does not belong to authority.crt");
-  US_TRY(const KeyPtr key, new_key());
+Status can_sign(const std::string& dir, const std::vector<std::string>& names) {
+  US_CHECK(signer_for(dir, names));
+  return {};
+}
+
+Result<SignedKey> sign_key(const std::string& dir, const std::vector<std::string>& names,
+                           const PublicKey& public_key) {
+  US_TRY(const Signer signer, signer_for(dir, names));
+  US_TRY(const KeyPtr key, key_of(public_key));
   US_TRY(const X509Ptr certificate, new_certificate(names.front(), key.get(), kCertificateDays));
   X509* x = certificate.get();
-  US_CHECK(add_extension(x, authority.get(), NID_basic_constraints, "critical,CA:FALSE"));
-  US_CHECK(add_extension(x, authority.get(), NID_key_usage, "critical,digitalSignature"));
-  US_CHECK(add_extension(x, authority.get(), NID_ext_key_usage, "serverAuth,clientAuth"));
-  US_CHECK(add_extension(x, authority.get(), NID_subject_alt_name, alternative_names(names)));
-  US_CHECK(add_extension(x, authority.get(), NID_subject_key_identifier, "hash"));
-  US_CHECK(add_extension(x, authority.get(), NID_authority_key_identifier, "keyid"));
-  US_CHECK(sign(x, authority.get(), authority_key.get()));
-  US_TRY(const std::string key_text, key_pem(key));
+  X509* authority = signer.certificate.get();
+  US_CHECK(add_extension(x, authority, NID_basic_constraints, "critical,CA:FALSE"));
+  US_CHECK(add_extension(x, authority, NID_key_usage, "critical,digitalSignature"));
+  US_CHECK(add_extension(x, authority, NID_ext_key_usage, "serverAuth,clientAuth"));
+  US_CHECK(add_extension(x, authority, NID_subject_alt_name, alternative_names(names)));
+  US_CHECK(add_extension(x, authority, NID_subject_key_identifier, "hash"));
+  US_CHECK(add_extension(x, authority, NID_authority_key_identifier, "keyid"));
+  US_CHECK(sign(x, authority, signer.key.get()));
+  SignedKey made;
+  US_TRY(made.certificate, certificate_der(x));
+  US_TRY(made.authority, certificate_der(authority));
+  return made;
+}
+
+Result<CertificateInfo> check_signed(const SignedKey& made, const PublicKey& key) {
+  US_TRY(const X509Ptr certificate, certificate_of(made.certificate));
+  US_TRY(const X509Ptr authority, certificate_of(made.authority));
+  US_TRY(const KeyPtr ours, key_of(key));
+  if (EVP_PKEY_eq(X509_get0_pubkey(certificate.get()), ours.get()) != 1)
+    return fail_openssl(ErrorCode::invalid_parameter, "the certificate is for another key");
+  if (X509_check_ca(authority.get()) <= 0 || X509_check_ca(certificate.get()) > 0 ||
+      X509_check_issued(authority.get(), certificate.get()) != X509_V_OK ||
+      X509_verify(certificate.get(), X509_get0_pubkey(authority.get())) != 1)
+    return fail_openssl(ErrorCode::invalid_parameter,
+                        "the certificate is not what the authority beside it signs for a host");
+  return describe_certificate(*certificate);
+}
+
+Status check_host_folder(const std::string& out) {
+  for (const std::string& path : {out + "/host.key", out + "/host.crt"})
+    if (access(path.c_str(), F_OK) == 0) return exists(path);
+  const std::string above = out.find('/') == std::string::npos ? "." : out.substr(0, out.rfind('/') + 1);
+  const std::string& folder = access(out.c_str(), F_OK) == 0 ? out : above;
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    return fail_errno(errno, "cannot write to the folder " + folder);
+  return {};
+}
+
+Result<CertificateInfo> write_host_files(const std::string& out, const HostKey& key, const SignedKey& made) {
+  US_TRY(CertificateInfo info, check_signed(made, key.public_key));
+  US_TRY(const X509Ptr certificate, certificate_of(made.certificate));
+  US_TRY(const X509Ptr authority, certificate_of(made.authority));
   US_TRY(const std::string certificate_text, certificate_pem(certificate));
   US_TRY(const std::string authority_text, certificate_pem(authority));
-  std::vector<NewFile> files{{out + "/host.key", key_text, 0600},
-                             {out + "/host.crt", certificate_text, 0644}};
+  std::vector<NewFile> files{{out + "/host.key", key.pem, 0600}, {out + "/host.crt", certificate_text, 0644}};
   if (const auto there = read_pem(out + "/authority.crt", {}); !there || *there != authority_text)
     files.push_back({out + "/authority.crt", authority_text, 0644});
   US_CHECK(write_new_files(out, files));
-  return describe_certificate(*x);
+  return info;
+}
+
+Result<CertificateInfo> issue_certificate(const std::string& dir, const std::vector<std::string>& names,
+                                          const std::string& out) {
+  US_TRY(const HostKey key, make_host_key());
+  US_TRY(const SignedKey made, sign_key(dir, names, key.public_key));
+  return write_host_files(out, key, made);
+}
+
+Result<OneTimeIdentity> make_one_time_identity() {
+  US_TRY(const KeyPtr key, new_key());
+  US_TRY(const X509Ptr certificate, new_certificate("once", key.get(), 1));
+  US_CHECK(sign(certificate.get(), certificate.get(), key.get()));
+  OneTimeIdentity identity;
+  US_TRY(identity.certificate, certificate_pem(certificate));
+  US_TRY(identity.key, key_pem(key.get()));
+  identity.thumbprint = thumbprint_of(*certificate);
+  return identity;
 }
 
 Result<CertificateInfo> load_certificate_info(const std::string& file) {
@@ -320,12 +392,7 @@ Result<CertificateInfo> load_certificate_info(const std::string& file) {
 
 Result<Bytes> load_certificate_der(const std::string& file) {
   US_TRY(const X509Ptr certificate, load_certificate(file));
-  const int size = i2d_X509(certificate.get(), nullptr);
-  if (size <= 0) return fail(ErrorCode::corrupt, "the certificate in " + file + " cannot be encoded");
-  Bytes der(static_cast<size_t>(size));
-  auto* at = reinterpret_cast<unsigned char*>(der.data());
-  i2d_X509(certificate.get(), &at);
-  return der;
+  return certificate_der(certificate.get());
 }
 
 }  // namespace understudy::net

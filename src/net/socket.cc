@@ -1,6 +1,8 @@
 #include "net/socket.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -193,6 +195,28 @@ Result<uint16_t> bound_port(const Fd& listener) {
   if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
   if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
   return fail(ErrorCode::invalid_parameter, "a unix socket has no port");
+}
+
+std::string own_address() {
+  char text[NI_MAXHOST] = {};
+  std::string found;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) == 0) {
+    const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owned(list, &freeifaddrs);
+    for (const int family : {AF_INET, AF_INET6})
+      for (const ifaddrs* one = list; one != nullptr && found.empty(); one = one->ifa_next) {
+        if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != family ||
+            (one->ifa_flags & IFF_UP) == 0 || (one->ifa_flags & IFF_LOOPBACK) != 0)
+          continue;
+        const auto* in6 = reinterpret_cast<const sockaddr_in6*>(one->ifa_addr);
+        if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr)) continue;
+        const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+        if (getnameinfo(one->ifa_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
+          found = text;
+      }
+  }
+  if (found.empty() && gethostname(text, sizeof text - 1) == 0) found = text;
+  return found;
 }
 
 Result<Connection> accept(const Fd& listener, const CancelToken& cancel) {

@@ -45,6 +45,9 @@ Result<Fd> listen_tcp(const std::string& address, uint16_t port);
 // Removes a dead socket file of that name first; refuses when somebody answers on it.
 Result<Fd> listen_unix(const std::string& path, mode_t mode);
 Result<uint16_t> bound_port(const Fd& listener);
+// Where others most likely reach this host: the first address of an interface that is up and no loopback,
+// IPv4 before IPv6; else the host's name.
+std::string own_address();
 // Waits for one connection. While the process has no descriptor left it goes on waiting, politely.
 Result<Connection> accept(const Fd& listener, const CancelToken& cancel);
 

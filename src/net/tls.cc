@@ -133,7 +133,7 @@ Status load_own_certificate(SSL_CTX* context, const TlsOptions& options, const T
 
 Status load_authority(SSL_CTX* context, const TlsOptions& options, const TlsTexts& texts, bool server) {
   if (options.authority_file.empty()) {
-    if (!server) SSL_CTX_set_default_verify_paths(context);
+    if (!server && options.pin.empty()) SSL_CTX_set_default_verify_paths(context);
     return {};
   }
   const std::vector<X509Ptr> authorities = certificates_in(texts.authority);
@@ -172,6 +172,13 @@ Result<SslContextPtr> make_context(const TlsOptions& options, const TlsTexts& te
   if (options.peer == PeerCheck::required) verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   SSL_CTX_set_verify(c, verify, nullptr);
   return context;
+}
+
+int check_pin(X509_STORE_CTX* check, void* pin) {
+  const X509* certificate = X509_STORE_CTX_get0_cert(check);
+  if (certificate && thumbprint_of(*certificate).starts_with(*static_cast<const std::string*>(pin))) return 1;
+  X509_STORE_CTX_set_error(check, X509_V_ERR_APPLICATION_VERIFICATION);
+  return 0;
 }
 
 bool is_ip_address(const std::string& host) {
@@ -219,7 +226,8 @@ Result<TlsTexts> read_tls_texts(const TlsOptions& options) {
 struct TlsContext::State {
   SslContextPtr context;
   std::string alpn;
-  bool verifies = false;
+  std::string pin;
+  bool verifies = false;  // by authority and name
 };
 
 struct TlsStream::State {
@@ -368,7 +376,9 @@ Result<TlsContext> TlsContext::client(const TlsOptions& options, const TlsTexts&
   auto state = std::make_shared<State>();
   US_TRY(state->context, make_context(options, texts, false));
   US_TRY(state->alpn, alpn_wire(options.alpn));
-  state->verifies = options.peer != PeerCheck::none;
+  state->pin = options.pin;
+  state->verifies = options.peer != PeerCheck::none && options.pin.empty();
+  if (!state->pin.empty()) SSL_CTX_set_cert_verify_callback(state->context.get(), check_pin, &state->pin);
   if (!state->alpn.empty())
     SSL_CTX_set_alpn_protos(state->context.get(), reinterpret_cast<const unsigned char*>(state->alpn.data()),
                             static_cast<unsigned>(state->alpn.size()));

@@ -32,6 +32,8 @@ struct TlsOptions {
   std::string certificate_file;  // PEM, leaf first, chain after it; a client may have none
   std::string key_file;
   std::string authority_file;  // who may sign the other side; empty: the system's (client only)
+  // Client: the server's certificate is good when its thumbprint begins so, and nothing else of it counts.
+  std::string pin = {};
   PeerCheck peer = PeerCheck::required;
   bool tls13_only = false;  // else 1.2 with forward secrecy and authenticated encryption, or 1.3
   // Protocols in order of preference. A server refuses a client that names some and none of these.

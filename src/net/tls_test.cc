@@ -125,6 +125,24 @@ TEST(Tls, WrongHostNameIsRefusedByTheClient) {
   EXPECT_FALSE(p.server);
 }
 
+TEST(Tls, APinnedCertificateNeedsNeitherAuthorityNorNameAndNoOtherIsGood) {
+  TlsOptions server = house().options("server");
+  server.peer = PeerCheck::none;
+  TlsOptions client;
+  client.pin = load_certificate_info(server.certificate_file)->thumbprint.substr(0, 32);
+  const Pair p = shake(server, client, "elsewhere");
+  ASSERT_TRUE(p.client) << p.client.error().text();
+  EXPECT_EQ((*p.client)->certificate()->common_name, "server");
+  for (char& digit : client.pin) {  // not even a certificate of our authority, under its own name
+    const char right = std::exchange(digit, digit == '0' ? '1' : '0');
+    client.authority_file = server.authority_file;
+    const Pair q = shake(server, client);
+    ASSERT_FALSE(q.client);
+    EXPECT_EQ(q.client.error().code(), ErrorCode::unauthenticated);
+    digit = right;
+  }
+}
+
 TEST(Tls, StrangerIsRefusedByBothSides) {
   const Pair p = shake(house().options("server"), house().options("stranger"));
   ASSERT_FALSE(p.client);
