@@ -87,6 +87,15 @@ constexpr Option kCertificateHost[] = {
     {"authority", "DIR", "the folder of the authority (required)"},
     {"out", "DIR", "where host.crt, host.key and authority.crt are written (required)"},
 };
+constexpr Option kCertificateOffer[] = {
+    {"authority", "DIR", "the folder of the authority (required)"},
+    {"listen", "ADDRESS[:PORT]", "where the other host comes to; default: all addresses, port 8444"},
+    {"minutes", "N", "how long it is waited for, 1 to 60 (15)"},
+};
+constexpr Option kCertificateAccept[] = {
+    {"token", "TOKEN", "what the offer shows; -: it is asked for, or read from standard input (required)"},
+    {"out", "DIR", "where host.crt, host.key and authority.crt are written (required)"},
+};
 constexpr Option kCertificateRevoke[] = {
     {"reason", "TEXT", "kept beside it"},
     {"file", "FILE", "the list (/etc/understudy/revoked)"},
@@ -237,6 +246,18 @@ const Command kCommands[] = {
     {"certificate host", "NAMES", "Make the certificate of a host", kCertificateHost,
      "NAMES are its names and addresses, separated by commas; the first is its common name.",
      certificate_host, true},
+    {"certificate offer", "NAMES", "Make the certificate of another host, by a one-time token",
+     kCertificateOffer,
+     "Run it as root where the authority is. It prints what to type on the other host, waits, and ends\n"
+     "when that has its certificate. NAMES are as for `understudy certificate host`: the other host has\n"
+     "no say in them, and its key never leaves it. With --json there are two documents, a line each: the\n"
+     "offer, and what came of it.",
+     certificate_offer, true},
+    {"certificate accept", "HOST:PORT", "Get the certificate that another host offers", kCertificateAccept,
+     "Run it as root on the host that the certificate is for. Makes its key, has it signed by who made\n"
+     "the token, and writes what `understudy certificate host` writes. A word on a command line is seen by\n"
+     "all users of a host: with --token - it is not. Without a port it is 8444.",
+     certificate_accept, true},
     {"certificate revoke", "CERTIFICATE", "Refuse a certificate from now on", kCertificateRevoke,
      "CERTIFICATE is a file, or a thumbprint as `understudy certificate show` shows it. Of whom it is may "
      "neither\n"

@@ -56,11 +56,14 @@ Status job_cancel(Session& session, const Arguments& arguments);
 // vm_commands.cc
 Status vm_start(Session& session, const Arguments& arguments);
 Status vm_stop(Session& session, const Arguments& arguments);
-// local_commands.cc
+// certificate_commands.cc
 Status certificate_authority(Session& session, const Arguments& arguments);
 Status certificate_host(Session& session, const Arguments& arguments);
+Status certificate_offer(Session& session, const Arguments& arguments);
+Status certificate_accept(Session& session, const Arguments& arguments);
 Status certificate_revoke(Session& session, const Arguments& arguments);
 Status certificate_show(Session& session, const Arguments& arguments);
+// user_commands.cc
 Status user_add(Session& session, const Arguments& arguments);
 // store_commands.cc
 Status store_list(Session& session, const Arguments& arguments);

@@ -415,6 +415,29 @@ TEST_F(LocalCommands, CertificatesOfAPrivateAuthority) {
   EXPECT_EQ(understudy({"certificate", "show", path("nothing")}), 4);
 }
 
+// What is wrong about an enrolment before anybody is asked.
+TEST_F(LocalCommands, CertificatesByAToken) {
+  const std::string token = "1000g40r40m30e209185gr38e1wpq25j2pwkb0h01c9yakyxc6btg3vfjqe";
+  EXPECT_EQ(understudy({"certificate", "offer", "host-b"}), 2);
+  EXPECT_EQ(understudy({"certificate", "offer", "host-b", "--authority", path("ca"), "--minutes", "61"}), 2);
+  EXPECT_EQ(understudy({"certificate", "offer", "host-b", "--authority", path("ca"), "--listen", "here:x"}),
+            2);
+  EXPECT_EQ(understudy({"certificate", "offer", "host-b", "--authority", path("ca")}), 4);
+  EXPECT_THAT(err_.str(), HasSubstr("ca/authority.crt"));
+  EXPECT_EQ(understudy({"certificate", "accept", "host-a", "--out", path("tls")}), 2);
+  EXPECT_EQ(understudy({"certificate", "accept", "host-a", "--token", token}), 2);
+  EXPECT_EQ(understudy({"certificate", "accept", "host-a", "--token", "x" + token, "--out", path("tls")}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("it has 60 characters, a token has 59"));
+  answer_ = "2" + token.substr(1);
+  EXPECT_EQ(understudy({"certificate", "accept", "host-a", "--token", "-", "--out", path("tls")}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("Token: "));
+  EXPECT_THAT(err_.str(), HasSubstr("a character of it is wrong"));
+  ASSERT_EQ(understudy({"certificate", "authority", path("ca")}), 0);
+  ASSERT_EQ(understudy({"certificate", "host", "b", "--authority", path("ca"), "--out", path("tls")}), 0);
+  EXPECT_EQ(understudy({"certificate", "accept", "host-a", "--token", token, "--out", path("tls")}), 3);
+  EXPECT_THAT(err_.str(), HasSubstr("never overwritten"));
+}
+
 TEST_F(LocalCommands, UsersWithAPassword) {
   answer_ = "correct horse";
   EXPECT_EQ(understudy({"user", "add", "ann", "--role", "operator", "--file", path("users")}), 0);

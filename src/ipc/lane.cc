@@ -36,7 +36,7 @@ Result<Message> Lane::receive(size_t most, Duration timeout) {
   const auto word = head.le<uint8_t>();
   const auto zero = head.le<uint16_t>();
   const auto length = head.le<uint32_t>();
-  if (version != kVersion || zero != 0 || word < 1 || word > static_cast<uint8_t>(Word::ticket))
+  if (version != kVersion || zero != 0 || word < 1 || word > static_cast<uint8_t>(Word::kept))
     return fail(ErrorCode::protocol, "no message between processes");
   if (length > most) return fail(ErrorCode::too_large, "a message of " + std::to_string(length) + " bytes");
   Message message{static_cast<Word>(word), {}};

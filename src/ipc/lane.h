@@ -22,6 +22,12 @@ enum class Word : uint8_t {
   answer = 4,  // Response, or the fault
   token = 5,   // bytes that a client sent
   ticket = 6,  // authz::Ticket, or the error
+  // of an enrolment (enrol/messages.h)
+  claim = 7,     // Claim
+  reply = 8,     // Reply, as it goes over the network
+  key = 9,       // net::PublicKey
+  outcome = 10,  // Outcome, or the error
+  kept = 11,     // nothing
 };
 
 struct Message {

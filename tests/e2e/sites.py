@@ -204,6 +204,35 @@ class Daemon:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:]) if self.log.exists() else ""
 
 
+class Offer:
+    """A certificate that is offered: what to type on the other host (`command`), its token, and how it ends."""
+
+    def __init__(self, host, words):
+        self.process = host.popen([BIN / "understudy", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        self.shown = ""
+        while not (said := re.search(r"understudy (certificate accept \S+ --token (\w+) --out [^\s\"]+)", self.shown)):
+            line = self.process.stdout.readline()
+            if not line:
+                raise LabError(f"nothing is offered: {self.shown}{self.process.communicate()[1]}")
+            self.shown += line
+        self.command, self.token = said[1].split(), said[2]
+
+    @property
+    def pid(self):
+        return self.process.inner_pid
+
+    def end(self, timeout=60):
+        """Waits for it: its exit status, and all that it said."""
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, self.shown + out + err
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.end()
+
+
 class Site:
     """A lab, an authority, and a Daemon for each host. The recovery server runs on B, which admits host-a."""
 
@@ -307,6 +336,10 @@ class Site:
         finally:
             os.close(ours)
             process.kill()
+
+    def offer(self, host, *words):
+        """`understudy certificate offer ...` on a host, when it waits."""
+        return Offer(self.lab.host(host), words)
 
     def wsman(self, name) -> Wsman:
         if name not in self._clients:

@@ -54,7 +54,7 @@ def test_readme_from_certificates_to_failover(bare):
     for _, command in (c for c in commands() if c[0] == "README.md" and c[1].startswith("understudy ")):
         words = command.replace("192.0.2.1", bare.a.address).replace("192.0.2.2", bare.b.address)
         words = words.replace("/root/authority", f"/tmp/understudy-{bare.lab.base.name}").split()[1:]
-        host = "B" if any(w in command for w in ("host host-b", "server", "authorize", "failover", "vm start")) else "A"
+        host = "B" if any(w in command for w in ("accept", "server", "authorize", "failover", "vm start")) else "A"
         if words[0] == "server":
             for daemon in bare.daemons.values():
                 daemon.start()
@@ -66,8 +66,14 @@ def test_readme_from_certificates_to_failover(bare):
             # What README says of the first 90 seconds: the dead primary looks alive, and the name is asked for.
             shown = bare.cli_on_terminal(host, *words, prompt="type the name of the VM: ", answer=VM)
             assert re.search(r"^host-a was heard \d+ s ago and may still run this VM$", shown, re.MULTILINE), shown
+        elif words[:2] == ["certificate", "offer"]:
+            offer = bare.offer(host, *words)
+        elif words[:2] == ["certificate", "accept"]:
+            assert offer.command == [w.replace("TOKEN", offer.token) for w in words], "it shows this line"
+            bare.cli(host, *offer.command)
+            assert offer.end()[0] == 0
         else:
             bare.cli(host, *words)
         ran.append(words[0])
-    assert ran.count("certificate") == 3 and ran[-1] == "vm"
+    assert ran.count("certificate") == 4 and ran[-1] == "vm"
     bare.serial(bare.b, VM).wait_for(r"^VERIFY OK", 120)

@@ -32,7 +32,7 @@ class Reader:
 
     def __init__(self, site):
         self.site, self.own = site, Path(f"/tmp/understudy-{site.lab.base.name}")
-        self.vm = None
+        self.vm = self.offer = None
 
     def words(self, line):
         line = line.replace("192.0.2.1", self.site.a.address).replace("192.0.2.2", self.site.b.address)
@@ -53,6 +53,11 @@ class Reader:
             return self.watch(host, words[1:])
         if words[1] in ("failover", "revert") or words[1:3] == ["vm", "stop"]:
             return self.answer(host, words[1:])
+        if words[1:3] == ["certificate", "offer"]:
+            self.offer = site.offer(host, *words[1:])
+            return None
+        if words[1:3] == ["certificate", "accept"]:
+            return self.accept(host, words[1:])
         text = site.cli(host, *words[1:])
         if words[1] == "enable":
             until(lambda: self.status().get("RecoveryPointAgeSeconds") is not None, 60, lambda: site.cli("B", "show", VM))
@@ -62,6 +67,12 @@ class Reader:
         for daemon in self.site.daemons.values():
             daemon.start()
         self.vm = self.site.a.define_guest(VM, disks=("16M",), cmdline=IDLE, start=True)
+
+    def accept(self, host, words):
+        """What the offer has shown, which the page says beforehand."""
+        assert self.offer.command == [w.replace("TOKEN", self.offer.token) for w in words]
+        self.site.cli(host, *self.offer.command)
+        assert self.offer.end()[0] == 0
 
     def watch(self, host, words):
         out = self.site.folder / "watched"
