@@ -157,8 +157,8 @@ def test_a_host_enrols_and_replicates(bare, offer):
         bare.daemon(host.name).restart()
     bare.cli("B", "server", "enable", "--port", PORT)
     bare.cli("B", "authorize", "host-a", "--storage", STORAGE)
-    vm = bare.a.define_guest("carried", disks=("16M",), cmdline=IDLE, start=True)
-    bare.enable("carried")
+    vm = bare.a.define_guest("enrolled", disks=("16M",), cmdline=IDLE, start=True)
+    bare.enable("enrolled")
     bare.wait_point(vm)
 
 

@@ -53,9 +53,9 @@ def test_a_renewed_certificate_is_shown_without_a_restart(site, renewed, port):
 
 @pytest.fixture(scope="module")
 def vm(site):
-    vm = site.replicated("carried")
+    vm = site.replicated("renewed")
     yield vm
-    site.a.virsh("destroy", "carried", check=False)
+    site.a.virsh("destroy", "renewed", check=False)
 
 
 @pytest.mark.parametrize("refuses, refused", [("B", "A"), ("A", "B")])
