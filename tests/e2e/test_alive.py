@@ -49,7 +49,9 @@ def test_the_method_is_not_refused_and_its_job_says_so(site, vm):
     logged = site.daemon("B").lines(area="failover")[-1]
     assert logged["primary"] == "host-a" and logged["vm"] == VM and logged["heard"].endswith("ago")
     trail = site.b.path("/var/lib/understudy").joinpath("audit.log").read_text().splitlines()
-    line = next(l for l in map(json.loads, reversed(trail)) if l["method"] == "InitiateFailover")
+    trail = [json.loads(line) for line in trail]
+    begun, line = [l for l in trail if l["method"] == "InitiateFailover"][-2:]
+    assert begun["call"] == line["call"] and (begun["stage"], line["stage"]) == ("begins", "answered") and "return" not in begun
     assert re.search(r"^the primary was heard .* ago and may still run the VM$", line["remark"]), line
     assert (line["caller"], line["login"], line["role"], line["return"]) == ("admin", "basic", "administrator", 4096)
     assert line["from"].startswith(f"{site.b.address}:") and any(vm.upper() in o for o in line["objects"]), line

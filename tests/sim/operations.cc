@@ -207,7 +207,14 @@ void Operations::act() {
   const core::State& replica = world_.replica().engine();
   if (replica.phase == core::Phase::failed_over && random.one_in(2)) {
     const bool sets = replica.network.empty() || (world_.replica().hypervisor.runs() && random.one_in(2));
-    return sets ? set_network(world_.replica()) : start_at_once(world_.replica());
+    if (!sets) {
+      if (world_.replica().up() && random.one_in(4))
+        world_.replica().kill(Death::daemon);  // and starts it himself
+      return start_at_once(world_.replica());
+    }
+    // Whoever does it in haste corrects himself.
+    for (uint64_t times = 1 + random.below(3); times > 0; --times) set_network(world_.replica());
+    return;
   }
   switch (random.below(25)) {
     case 0:

@@ -35,9 +35,11 @@ void Oracle::network_answered(int host, bool accepted) {
 // The daemon may have died between writing them down and saying so.
 void Oracle::restarted(const Host& host) {
   Wanted& wanted = wanted_[static_cast<size_t>(host.index)];
-  if (wanted.asked.empty()) return;
-  const Cards perhaps = after(wanted.cards, wanted.asked.front());
-  if (by_mac(host.engine().network) == perhaps) wanted.cards = perhaps;
+  Cards perhaps = wanted.cards;
+  for (const core::NetworkCall& asked : wanted.asked) {
+    perhaps = after(perhaps, asked);
+    if (by_mac(host.engine().network) == perhaps) wanted.cards = perhaps;
+  }
   wanted.asked.clear();
 }
 
