@@ -98,7 +98,9 @@ struct ObjectManagerTest : testing::Test {
             "HOST",
             [this](const Called& one) {
               std::string line = one.caller.name + " " + std::string(one.method) + " " +
-                                 (one.result ? std::to_string(one.result->return_value) : "begins");
+                                 (one.result ? std::to_string(one.result->return_value)
+                                  : providers[std::string(one.class_name)]->called.empty() ? "begins"
+                                                                                           : "has begun");
               for (const std::string& object : one.objects) line += " " + object;
               witnessed.push_back(line);
             }) {

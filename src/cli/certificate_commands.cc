@@ -18,12 +18,6 @@ constexpr uint16_t kEnrolPort = 8444;
 constexpr uint64_t kMostMinutes = 60;
 constexpr Duration kLookEvery = Duration::millis(200);
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string all;
-  for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + text;
-  return all;
-}
-
 void print(Session& session, const net::CertificateInfo& info, const std::string& next) {
   std::vector<std::string> names = info.dns_names;
   names.insert(names.end(), info.ip_names.begin(), info.ip_names.end());

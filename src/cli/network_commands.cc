@@ -45,10 +45,8 @@ std::vector<std::string> list_of(const cim::Instance& instance, std::string_view
   return texts;
 }
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string line;
-  for (const std::string& text : texts) line += (line.empty() ? "" : ", ") + text;
-  return line.empty() ? "-" : line;
+std::string joined_or_none(const std::vector<std::string>& texts) {
+  return texts.empty() ? "-" : joined(texts);
 }
 
 std::string addresses_text(const cim::Instance& settings) {
@@ -82,7 +80,7 @@ Result<Card> chosen_card(const std::vector<Card>& cards, const std::string& want
   return fail(ErrorCode::invalid_parameter,
               wanted.empty() ? "VM '" + vm + "' has several network cards: name one with --adapter"
                              : "VM '" + vm + "' has no network card '" + wanted + "'",
-              "its cards are " + joined(macs) + "; understudy network show " + vm);
+              "its cards are " + joined_or_none(macs) + "; understudy network show " + vm);
 }
 
 cim::Value array(const std::vector<std::string>& texts) {
@@ -135,8 +133,8 @@ Status network_show(Session& session, const Arguments& arguments) {
   for (size_t i = 0; i < cards.size(); ++i) {
     const Card& card = cards[i];
     table.add({std::to_string(i + 1), mac_of(card), addresses_text(card.settings),
-               joined(list_of(card.settings, "DefaultGateways")),
-               joined(list_of(card.settings, "DNSServers"))});
+               joined_or_none(list_of(card.settings, "DefaultGateways")),
+               joined_or_none(list_of(card.settings, "DNSServers"))});
     JsonObject object = to_json(card.settings);
     object.set("MacAddress", mac_of(card));
     objects.push_back(std::move(object));

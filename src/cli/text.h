@@ -15,7 +15,8 @@ namespace understudy::cli {
 
 std::string printable(std::string_view text);
 std::string lower_case(std::string text);
-std::string bytes_text(uint64_t bytes);          // "1.2 GiB"
+std::string joined(const std::vector<std::string>& texts);  // "a, b"
+std::string bytes_text(uint64_t bytes);                     // "1.2 GiB"
 std::string time_text(const cim::Value& value);  // "2026-11-22 18:19:08 UTC"; "never"; "-" for NULL
 
 // Columns as wide as their widest cell, two blanks between them.

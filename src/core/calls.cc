@@ -106,7 +106,7 @@ Refusal refusal_of(const State& s, const ResyncCall&) {
   if (s.resync && s.resync->running) return {"it is being resynchronized", {}};
   if (is_primary(s.phase) && !s.first_copy_done())
     return {"its first copy is not complete, and sends everything",
-            s.suspended ? "understudy resume " + s.name : std::string()};
+            "understudy " + std::string(s.suspended ? "resume " : "show ") + s.name};
   return {"only a primary that needs it, or whose replication is paused, can be resynchronized",
           is_primary(s.phase) ? "understudy pause " + s.name + ", then understudy resync " + s.name
                               : "run it on the primary host"};

@@ -192,6 +192,8 @@ TEST(Resync, OfAFirstCopyThatIsPausedIsRefusedWithWhatHelps) {
   Driver d = ready_primary();
   d.tell(StartCall{8, running_vm()});
   cycle(d, 1 << 30);
+  d.tell(ResyncCall{20, running_vm(), {}});
+  EXPECT_EQ(find<Reply>(d.last)->job.error().hint(), "understudy show vm1");
   d.tell(StateCall{21, running_vm(), 7});
   settle(d);
   d.tell(ResyncCall{22, running_vm(), {}});

@@ -1,6 +1,7 @@
 // Asks libvirt for one VM with a deadline: a libvirtd that hangs is known as such after some 25 s only, and a
 // method must not wait for that before it answers 32777. libvirt does not answer for a VM that it is starting
-// either: that delays nobody who asks for another one. Any thread.
+// either: while there are fewer of those than limits::kHypervisorAskers, nobody who asks for another one
+// waits for that. Any thread.
 #pragma once
 
 #include <condition_variable>
@@ -20,7 +21,7 @@ class VmFinder {
  public:
   using Find = std::function<Result<core::VmSummary>(const Uuid&)>;  // may hang
   explicit VmFinder(Find find);
-  ~VmFinder();  // waits for the answer to what was asked last
+  ~VmFinder();  // waits for the answers that are on their way
   VmFinder(const VmFinder&) = delete;
   VmFinder& operator=(const VmFinder&) = delete;
 

@@ -45,21 +45,10 @@ Status serve_offer(ipc::Control& control, ipc::Given given) {
   ipc::serve_to_the_end(control, nullptr);
 }
 
-Status serve_errands(ipc::Control& control) {
-  ipc::Conversations conversations("enrol-ask", 1);
-  US_CHECK(control.send(ipc::Notice::ready));
-  ipc::serve_to_the_end(control, nullptr, [&conversations](ipc::ControlMessage message) {
-    if (message.descriptors.size() != 2) return;
-    auto given = std::make_shared<ipc::ControlMessage>(std::move(message));
-    conversations.run([given](const CancelToken& stop) {
-      carry_out(given->payload, std::move(given->descriptors[0]), std::move(given->descriptors[1]), stop);
-    });
-  });
-}
-
 Status serve(ipc::Control& control) {
   US_TRY(ipc::Given given, ipc::take_setup(control, UNDERSTUDY_VERSION));
-  return given.listener ? serve_offer(control, std::move(given)) : serve_errands(control);
+  if (given.listener) return serve_offer(control, std::move(given));
+  return ipc::carry_out_to_the_end(control, "enrol-ask", 1, carry_out);
 }
 
 }  // namespace

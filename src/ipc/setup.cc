@@ -9,6 +9,7 @@
 #include "base/pack.h"
 #include "ipc/confine.h"
 #include "ipc/control.h"
+#include "ipc/conversations.h"
 
 namespace understudy::ipc {
 namespace {
@@ -87,6 +88,18 @@ void serve_to_the_end(Control& control, net::TlsInUse* tls,
     if (auto context = setup.tls->server()) tls->set(std::move(*context));  // the daemon has tried them
   };
   serve_to_the_end(control, take, on_lane);
+}
+
+Status carry_out_to_the_end(Control& control, std::string thread_name, size_t most, CarryOut carry_out) {
+  Conversations conversations(std::move(thread_name), most);
+  US_CHECK(control.send(Notice::ready));
+  serve_to_the_end(control, nullptr, [&conversations, carry_out](ControlMessage message) {
+    if (message.descriptors.size() != 2) return;
+    auto given = std::make_shared<ControlMessage>(std::move(message));
+    conversations.run([given, carry_out](const CancelToken& stop) {
+      carry_out(given->payload, std::move(given->descriptors[0]), std::move(given->descriptors[1]), stop);
+    });
+  });
 }
 
 Bytes WatchedSetup::packed() const {

@@ -64,6 +64,12 @@ int confined_main(int argc, char** argv, const char* name, Status (*serve)(Contr
 [[noreturn]] void serve_to_the_end(Control& control, net::TlsInUse* tls,
                                    const std::function<void(ControlMessage)>& on_lane = {});
 
+// An errand: its payload, with a connected socket and an end of a lane; the token ends it early.
+using CarryOut = void (*)(ByteView payload, net::Fd connection, net::Fd lane, const CancelToken& stop);
+// Says that it is ready and carries out errands until who started it is gone, and ends the process then;
+// `most` at once, on threads of that name.
+Status carry_out_to_the_end(Control& control, std::string thread_name, size_t most, CarryOut carry_out);
+
 // In the daemon: a setup whose certificates may be renewed on disk. One thread.
 class WatchedSetup {
  public:

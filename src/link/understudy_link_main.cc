@@ -1,7 +1,6 @@
 // understudy-link: replication connections for understudyd, which starts it: one process that listens for
 // primaries, one that speaks with replica hosts. TLS and frames of the network end here; the daemon gets
 // frames made anew. Standard input is its end of the control channel.
-#include "ipc/conversations.h"
 #include "ipc/lane.h"
 #include "ipc/setup.h"
 #include "link/outgoing.h"
@@ -31,21 +30,10 @@ Status serve_primaries(ipc::Control& control, ipc::Given given) {
   ipc::serve_to_the_end(control, &server.tls());
 }
 
-Status serve_outgoing(ipc::Control& control) {
-  ipc::Conversations conversations("link-out", limits::kMostLinkConnections);
-  US_CHECK(control.send(ipc::Notice::ready));
-  ipc::serve_to_the_end(control, nullptr, [&conversations](ipc::ControlMessage message) {
-    if (message.descriptors.size() != 2) return;
-    auto given = std::make_shared<ipc::ControlMessage>(std::move(message));
-    conversations.run([given](const CancelToken& stop) {
-      carry_out(given->payload, std::move(given->descriptors[0]), std::move(given->descriptors[1]), stop);
-    });
-  });
-}
-
 Status serve(ipc::Control& control) {
   US_TRY(ipc::Given given, ipc::take_setup(control, UNDERSTUDY_VERSION));
-  return given.listener ? serve_primaries(control, std::move(given)) : serve_outgoing(control);
+  if (given.listener) return serve_primaries(control, std::move(given));
+  return ipc::carry_out_to_the_end(control, "link-out", limits::kMostLinkConnections, carry_out);
 }
 
 }  // namespace
