@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Runs every fuzzer, two at a time: `run.py SECONDS [NAME...]`. Each starts from its corpus and from what earlier runs
-have found (build/fuzz/corpus). One line a fuzzer; exit status 1 after a crash, with the command that repeats it."""
+have found (build/fuzz/corpus). One line a fuzzer, with the processor time that it had; exit status 1 after a crash, with
+the command that repeats it."""
 import concurrent.futures
 import os
 import pathlib
@@ -29,23 +30,27 @@ def run(name, seconds):
     words = HERE / "dictionaries" / f"{name}.dict"
     if words.exists():
         command.append(f"-dict={words}")
-    ran = subprocess.run([*command, found, HERE / "corpus" / name], stderr=subprocess.PIPE, text=True, errors="replace",
-                         preexec_fn=lambda: os.nice(10))
-    (BUILD / f"{name}.log").write_text(ran.stderr)
-    crashed = int(ran.returncode != 0)
-    figures = [last(what, ran.stderr) for what in ("executed_units", "exec_per_sec", "cov", "new_units_added")]
-    print("{:14} {:>11} {:>8} {:>7} {:>6} {:>7}".format(name, *figures, crashed), flush=True)
-    inputs = re.findall(r"Test unit written to (\S+)", ran.stderr)
+    log = BUILD / f"{name}.log"
+    with log.open("w") as out:
+        fuzzer = subprocess.Popen([*command, found, HERE / "corpus" / name], stderr=out, preexec_fn=lambda: os.nice(10))
+        _, status, used = os.wait4(fuzzer.pid, 0)  # for the processor time of this one
+    fuzzer.returncode = os.waitstatus_to_exitcode(status)
+    said = log.read_text(errors="replace")
+    crashed = int(fuzzer.returncode != 0)
+    figures = [last(what, said) for what in ("executed_units", "cov", "new_units_added")]
+    minutes = (used.ru_utime + used.ru_stime) / 60
+    print("{:14} {:>8.1f} {:>11} {:>7} {:>6} {:>7}".format(name, minutes, *figures, crashed), flush=True)
+    inputs = re.findall(r"Test unit written to (\S+)", said)
     if not crashed:
         return []
-    return [" ".join([str(program), *BOUNDS, one]) for one in inputs] or [f"see {BUILD / name}.log"]
+    return [" ".join([str(program), *BOUNDS, one]) for one in inputs] or [f"see {log}"]
 
 
 def main():
     seconds = int(sys.argv[1])
     os.chdir(HERE.parent.parent)
     names = sys.argv[2:] or sorted(p.name.removesuffix("_fuzz.cc") for p in HERE.glob("*_fuzz.cc"))
-    print(f"{'fuzzer':14} {'executions':>11} {'per s':>8} {'edges':>7} {'new':>6} {'crashes':>7}")
+    print(f"{'fuzzer':14} {'CPU min':>8} {'executions':>11} {'edges':>7} {'new':>6} {'crashes':>7}", flush=True)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         repeats = [line for lines in pool.map(lambda name: run(name, seconds), names) for line in lines]
     for line in repeats:
