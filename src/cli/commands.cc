@@ -31,8 +31,8 @@ constexpr Option kServerEnable[] = {
     {"certificate", "THUMBPRINT", "SHA-256 of this host's certificate; default: the configured one"},
 };
 constexpr Option kAuthorize[] = {
-    {"storage", "DIR", "where replicas from this primary are kept (required)"},
-    {"trust-group", "TAG", "kept with the entry for clients that read it; nothing depends on it yet"},
+    {"storage", "DIR", "where replicas from this primary are kept (required for a new one)"},
+    {"trust-group", "TAG", "a host of an entry with the same TAG may take its replicas over (none)"},
 };
 constexpr Option kEnable[] = {
     {"to", "HOST[:PORT]", "the replica host (required)"},
@@ -127,7 +127,8 @@ const Command kCommands[] = {
     {"server enable", "", "Let this host receive replicas", kServerEnable, "", server_enable},
     {"server show", "", "Show the replication service of the host", {}, "", server_show},
     {"authorize", "PRIMARY", "Let a primary host send replicas here", kAuthorize,
-     "PRIMARY is the name in its certificate, *.domain, or * for any that our authority has signed.",
+     "PRIMARY is the name in its certificate, *.domain, or * for any that our authority has signed. Who is\n"
+     "authorized already keeps what is not named; another --storage counts for new replicas.",
      authorize},
     {"unauthorize",
      "PRIMARY",

@@ -247,6 +247,9 @@ TEST_F(Commands, ServerAndAuthorizations) {
   EXPECT_EQ(understudy({"authorize", "hostb.example", "--storage", "/srv", "--trust-group", "lab"}), 0);
   EXPECT_EQ(understudy({"authorizations"}), 0);
   EXPECT_EQ(out_.str(), "PRIMARY        STORAGE  TRUST GROUP\nhostb.example  /srv     lab\n");
+  EXPECT_EQ(understudy({"authorize", "HOSTB.example", "--trust-group", "site"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("may send replicas to /srv."));
+  EXPECT_EQ(host_.entries, (std::vector<AuthorizationEntry>{{"hostb.example", "/srv", "site"}}));
   EXPECT_EQ(understudy({"server", "show"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("receives replicas  yes\nport               8443\n"));
   EXPECT_EQ(understudy({"server", "show", "--json"}), 0);

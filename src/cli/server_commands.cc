@@ -1,4 +1,6 @@
 // What a host allows: the replication service and who may send.
+#include <algorithm>
+
 #include "cim/embedded.h"
 #include "cli/commands.h"
 #include "cli/text.h"
@@ -81,17 +83,26 @@ Status server_show(Session& session, const Arguments&) {
   return {};
 }
 
+// Who is authorized already keeps what is not named.
 Status authorize(Session& session, const Arguments& arguments) {
-  if (!arguments.has("storage"))
+  const std::string& primary = arguments.argument(0);
+  US_TRY(const auto entries, entries_of(session.host()));
+  const auto known = std::ranges::find_if(entries, [&](const cim::Instance& entry) {
+    return cim::same_name(cell(entry, "AllowedPrimaryHostSystem"), primary);
+  });
+  const bool there = known != entries.end();
+  if (!there && !arguments.has("storage"))
     return fail(ErrorCode::invalid_parameter, "'understudy authorize' needs --storage DIR",
                 "understudy authorize --help");
   cim::Instance entry("Msvm_ReplicationAuthorizationSettingData");
-  entry.set("AllowedPrimaryHostSystem", arguments.argument(0));
-  entry.set("ReplicaStorageLocation", arguments.text("storage"));
+  entry.set("AllowedPrimaryHostSystem", primary);
+  if (arguments.has("storage")) entry.set("ReplicaStorageLocation", arguments.text("storage"));
   if (arguments.has("trust-group")) entry.set("TrustGroup", arguments.text("trust-group"));
-  return run_method(
-      session, service_path(), "AddAuthorizationEntry", with_embedded("AuthorizationEntry", entry),
-      "'" + arguments.argument(0) + "' may send replicas to " + arguments.text("storage") + ".");
+  const std::string storage =
+      arguments.has("storage") ? arguments.text("storage") : cell(*known, "ReplicaStorageLocation");
+  return run_method(session, service_path(), there ? "ModifyAuthorizationEntry" : "AddAuthorizationEntry",
+                    with_embedded("AuthorizationEntry", entry),
+                    "'" + primary + "' may send replicas to " + storage + ".");
 }
 
 Status unauthorize(Session& session, const Arguments& arguments) {

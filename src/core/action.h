@@ -81,6 +81,7 @@ struct OpenStaging {
   CallId call = 0;
   TransferKey key;
   uint32_t granule = 0;
+  std::string sender;  // certificate name; another one than before takes the replica over
 };
 struct Publish {
   ActionId id = 0;

@@ -44,6 +44,7 @@ class Engine {
     ActionId network = 0;     // a GiveNetwork that runs
     ActionId staging = 0;     // an OpenStaging or Publish that runs
     CallId staging_call = 0;  // who waits for it
+    std::string sender;       // whose staging it opens
     CallId prepare_call = 0;
     uint64_t finish_bytes = 0;
     uint32_t failures = 0;  // in a row, for the back-off

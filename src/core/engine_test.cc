@@ -214,6 +214,60 @@ TEST(Replica, OnlyItsOwnPrimaryMaySend) {
   EXPECT_EQ(find<BeginReply>(d.last)->cursor.error().code(), ErrorCode::access_denied);
 }
 
+TransferKey pass_of(const Driver& d, uint64_t sequence, uint64_t pass) {
+  return {{d.state().lineage.set, 1, sequence}, pass, TransferKind::pass};
+}
+
+TEST(Replica, AHostOfTheTrustGroupTakesItOverByAComparisonOnly) {
+  Driver d = standby_replica();
+  const auto query = [&](const char* peer, bool trusted) {
+    QueryAsk ask;
+    ask.peer = peer;
+    ask.newest = d.state().lineage;
+    ask.staging = Staging{pass_of(d, 2, 0), {}};
+    ask.trusted = trusted;
+    d.tell(ask);
+    return find<QueryReply>(d.last)->holdings;
+  };
+  EXPECT_EQ(query("hostc", false).error().code(), ErrorCode::access_denied);
+  EXPECT_THAT(query("hostc", false).error().hint(), testing::HasSubstr("--trust-group"));
+  const auto held = query("hostc", true);
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->sender, OtherSender{"hosta"});
+  EXPECT_FALSE(held->staging) << "what hosta has sent so far is no beginning of hostc's";
+  EXPECT_FALSE(query("hosta", true)->sender);
+  EXPECT_TRUE(query("hosta", true)->staging);
+
+  const TransferKey delta{{d.state().lineage.set, 1, 2}, 1, TransferKind::delta};
+  for (const TransferKey& midway : {delta, pass_of(d, 2, 1)}) {
+    d.tell(BeginAsk{4, "hostc", midway, 65536, true});
+    EXPECT_EQ(find<BeginReply>(d.last)->cursor.error().code(), ErrorCode::invalid_state);
+  }
+  d.tell(BeginAsk{5, "hostc", pass_of(d, 2, 0), 65536, true});
+  ASSERT_TRUE(find<OpenStaging>(d.last));
+  EXPECT_EQ(find<OpenStaging>(d.last)->sender, "hostc");
+  EXPECT_EQ(d.state().primary_name, "hosta") << "as long as the store has not taken it";
+  d.tell(StagingOpened{find<OpenStaging>(d.last)->id, Cursor{}});
+  EXPECT_EQ(d.state().primary_name, "hostc");
+  EXPECT_LT(position<Persist>(d.last), position<BeginReply>(d.last));
+
+  d.tell(FinishAsk{6, "hosta", delta, {}, PointType::standard, PointKeep::no, {}, 10});
+  EXPECT_EQ(find<FinishReply>(d.last)->point.error().code(), ErrorCode::access_denied);
+  d.tell(BeginAsk{7, "hosta", delta, 65536, true});
+  EXPECT_EQ(find<BeginReply>(d.last)->cursor.error().code(), ErrorCode::invalid_state);
+  d.tell(BeginAsk{8, "hostc", pass_of(d, 2, 1), 65536, true});
+  EXPECT_TRUE(find<OpenStaging>(d.last));
+}
+
+TEST(Replica, StaysWithItsHostWhenTheStoreDoesNotTakeTheOther) {
+  Driver d = standby_replica();
+  d.tell(BeginAsk{5, "hostc", pass_of(d, 2, 0), 65536, true});
+  d.tell(StagingOpened{find<OpenStaging>(d.last)->id, fail(ErrorCode::failed, "read-only")});
+  EXPECT_EQ(d.state().primary_name, "hosta");
+  d.tell(BeginAsk{6, "hosta", {{d.state().lineage.set, 1, 2}, 1, TransferKind::delta}, 65536, true});
+  EXPECT_TRUE(find<OpenStaging>(d.last));
+}
+
 TEST(Replica, TheAcknowledgementFollowsThePersistedPoint) {
   Driver d = waiting_replica();
   TransferKey key{{d.state().lineage.set, 1, 1}, 0, TransferKind::delta};

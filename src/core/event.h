@@ -108,6 +108,7 @@ struct PowerCall {
 };
 
 // --- requests of the other host ---
+// `trusted`: an entry of the same trust group as that of the replica's primary host admits the peer.
 struct PrepareAsk {
   CallId call = 0;
   std::string peer;       // certificate name
@@ -116,6 +117,7 @@ struct PrepareAsk {
   ReplicationSettings settings;
   Lineage lineage;
   std::vector<DiskGeometry> disks;
+  bool trusted = false;
 };
 struct QueryAsk {
   CallId call = 0;
@@ -125,12 +127,14 @@ struct QueryAsk {
   std::optional<ReplicationSettings> settings = std::nullopt;  // of the primary now; durable in the manifest
   std::optional<HostState> host = std::nullopt;
   std::string version{};  // of Understudy there; empty: not known
+  bool trusted = false;
 };
 struct BeginAsk {
   CallId call = 0;
   std::string peer;
   TransferKey key;
   uint32_t granule = 0;
+  bool trusted = false;
 };
 struct FinishAsk {
   CallId call = 0;
@@ -177,7 +181,9 @@ struct Settled {
 struct PreparedReplica {
   ActionId id = 0;
   Result<std::vector<std::string>> warnings;
-  bool found = false;  // the store was there before this try, or one of an earlier run of the daemon
+  // What is there was not made by this try: it was there before (perhaps made by one of an earlier run of the
+  // daemon), or nothing was tried of a replica that nobody knew.
+  bool found = false;
 };
 struct StagingOpened {
   ActionId id = 0;

@@ -199,8 +199,8 @@ void halt_failed_over(Step& step) {
 bool cut_acknowledged(const Step& step) {
   const State& s = step.state();
   const Holdings* r = replica_of(step);
-  return r != nullptr && s.cut && s.cut->kind == TransferKind::delta && r->lineage.set == s.lineage.set &&
-         r->lineage.sequence == s.cut->sequence;
+  return r != nullptr && !r->sender && s.cut && s.cut->kind == TransferKind::delta &&
+         r->lineage.set == s.lineage.set && r->lineage.sequence == s.cut->sequence;
 }
 
 bool vm_off(const Step& step) {

@@ -26,6 +26,11 @@ void refuse(Step& step, const Error& error) {
     US_ASSERT(false);
 }
 
+bool is_another(const Step& step, const std::string& peer) {
+  const std::string& owner = step.state().primary_name;
+  return !owner.empty() && peer != owner;
+}
+
 Error state_error(const State& s, const char* what) {
   std::string why = "it is not a replica on this host";
   if (s.phase == Phase::failed_over || s.phase == Phase::releasing || s.phase == Phase::failing_over ||
@@ -74,21 +79,38 @@ void note_point(Step& step, const RecoveryPoint& point) {
 }  // namespace
 
 bool other_peer(const Step& step) {
-  const std::string& owner = step.state().primary_name;
-  if (owner.empty()) return false;
   return std::visit(
       [&](const auto& event) -> bool {
-        if constexpr (requires { event.peer; })
-          return event.peer != owner;
+        if constexpr (requires { event.trusted; })
+          return is_another(step, event.peer) && !event.trusted;
+        else if constexpr (requires { event.peer; })
+          return is_another(step, event.peer);
         else
           return false;
       },
       step.event());
 }
 void refuse_peer(Step& step) {
-  refuse(step, Error(ErrorCode::access_denied,
-                     "the " + replica_words(step.state()) + " belongs to the primary host '" +
-                         step.state().primary_name + "'; another host may not send to it"));
+  const std::string& owner = step.state().primary_name;
+  refuse(step,
+         Error(ErrorCode::access_denied,
+               "the " + replica_words(step.state()) + " belongs to the primary host '" + owner +
+                   "'; only a host of its trust group may take it over",
+               "on the replica host, if it is that host under another name, or keeps its VM now: give both "
+               "the same --trust-group (understudy authorizations)"));
+}
+
+// A host of the trust group takes the replica over by sending everything, or all that differs: what it
+// recorded need not continue what the host before it sent.
+bool takes_over_midway(const Step& step) {
+  const auto& ask = step.as<BeginAsk>();
+  if (!is_another(step, ask.peer)) return false;
+  return ask.key.kind != TransferKind::pass || ask.key.from != 0;
+}
+void refuse_takeover(Step& step) {
+  refuse(step, Error(ErrorCode::invalid_state, "the " + replica_words(step.state()) + " was sent by '" +
+                                                   step.state().primary_name +
+                                                   "': another host begins with a comparison"));
 }
 
 // --- made ---
@@ -185,6 +207,10 @@ void answer_query(Step& step) {
   }
   holdings.staging = ask.staging;
   holdings.host = HostState{step.now.wall, step.state().findings};
+  if (is_another(step, ask.peer)) {
+    holdings.sender = OtherSender{step.state().primary_name};
+    holdings.staging.reset();
+  }
   step.act(QueryReply{ask.call, holdings});
 }
 
@@ -213,12 +239,17 @@ void open_staging(Step& step) {
   const auto& ask = step.as<BeginAsk>();
   const ActionId id = step.run().staging = step.new_action();
   step.run().staging_call = ask.call;
-  step.act(OpenStaging{id, ask.call, ask.key, ask.granule});
+  step.run().sender = ask.peer;
+  step.act(OpenStaging{id, ask.call, ask.key, ask.granule, ask.peer});
 }
 
 void staging_opened(Step& step) {
   const auto& done = step.as<StagingOpened>();
   if (done.id != step.run().staging) return;
+  if (done.cursor && step.state().primary_name != step.run().sender) {
+    step.state().primary_name = step.run().sender;
+    step.persist();
+  }
   reply_staging_ended(step);
   // It may be that the chain is too long: a merge that failed, or waited for a view to be closed, is tried
   // again.

@@ -85,10 +85,15 @@ void lose_base(Step& step) {
 }
 
 bool replica_elsewhere(const Step& step) {
-  return !step.state().copying() && replica_of(step)->lineage.sequence != step.state().base_sequence;
+  const State& s = step.state();
+  const Holdings& r = *replica_of(step);
+  return !s.copying() && (r.sender || r.lineage.sequence != s.base_sequence);
 }
 void lose_sequence(Step& step) {
   State& s = step.state();
+  if (const auto& sender = replica_of(step)->sender)
+    return lose_sync(step, "what " + s.settings.recovery_connection_point + " holds of '" + s.name +
+                               "' was sent by '" + sender->name + "'");
   lose_sync(step, s.settings.recovery_connection_point + " holds sequence " +
                       std::to_string(replica_of(step)->lineage.sequence) + " of '" + s.name +
                       "', this host last saw sequence " + std::to_string(s.base_sequence) + " acknowledged");

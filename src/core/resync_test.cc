@@ -78,6 +78,37 @@ TEST(Resync, AnotherSequenceOnTheReplicaGetsNoDelta) {
   EXPECT_GE(d.state().lineage.sequence, held.lineage.sequence);
 }
 
+// Another certificate name, of the same trust group: what this host recorded need not continue it.
+TEST(Resync, WhatAnotherHostSentGetsNoDelta) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  Holdings held = replica_of(d);
+  held.sender = OtherSender{"hostz"};
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), held});
+  EXPECT_EQ(find<RequestSlot>(d.last), nullptr);
+  settle(d);
+  EXPECT_EQ(d.state().phase, Phase::unsynced);
+  EXPECT_THAT(d.state().cause->message(), testing::HasSubstr("was sent by 'hostz'"));
+}
+
+TEST(Resync, ACutIsNotAcknowledgedByTheNumberOfAnotherHost) {
+  Driver d = replicating_primary();
+  to_inventory(d);
+  to_cutting(d, healthy(d), replica_of(d));
+  d.tell(JobOpened{find<OpenJob>(d.last)->id, opened(d), 100});
+  d.tell(Sent{find<Send>(d.last)->id, fail(ErrorCode::not_available, "cut"), 0, {}});
+  const uint64_t cut = d.state().cut->sequence;
+  const uint64_t base = d.state().base_sequence;
+  to_inventory(d);
+  Holdings held = replica_of(d);
+  held.lineage.sequence = cut;
+  held.sender = OtherSender{"hostz"};
+  d.tell(Inventoried{find<TakeInventory>(d.last)->id, healthy(d), held});
+  EXPECT_EQ(d.state().base_sequence, base);
+  settle(d);
+  EXPECT_EQ(d.state().phase, Phase::unsynced);
+}
+
 TEST(Resync, ComparesFirstAndThenClosesWithAnIncrementFromNothing) {
   Driver d = unsynced_primary();
   const uint64_t held = d.state().base_sequence;

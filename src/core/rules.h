@@ -152,6 +152,7 @@ void lift_own_hold(Step&);
 
 // --- a replica (replica.cc) ---
 bool other_peer(const Step&);
+bool takes_over_midway(const Step&);
 bool staging_busy(const Step&);
 bool point_delisted(const Step&);
 void prepare_replica(Step&);
@@ -165,6 +166,7 @@ void prepare_failed(Step&);
 void refuse_prepare(Step&);
 void answer_query(Step&);
 void refuse_peer(Step&);
+void refuse_takeover(Step&);
 void refuse_begin(Step&);
 void refuse_begin_busy(Step&);
 void refuse_begin_paused(Step&);

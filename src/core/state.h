@@ -128,7 +128,7 @@ struct State {
 
   // replica
   std::string directory;     // of the store
-  std::string primary_name;  // certificate name of the only host that may send
+  std::string primary_name;  // certificate name of the only host that may send, or take it over: one of its trust group
   std::optional<Failover> failover;
   std::optional<Monotonic> heard;  // the primary asked something, in this run of the daemon; not stored
 

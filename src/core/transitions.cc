@@ -210,6 +210,7 @@ constexpr Transition kTable[] = {
   ROW(any,          QueryAsk,        always,               same,         answer_query),
   ROW(any,          BeginAsk,        other_peer,           same,         refuse_peer),
   ROW(any,          BeginAsk,        suspended,            same,         refuse_begin_paused),
+  ROW(any,          BeginAsk,        takes_over_midway,    same,         refuse_takeover),
   ROW(waiting,      BeginAsk,        staging_busy,         waiting,      refuse_begin_busy),
   ROW(standby,      BeginAsk,        staging_busy,         standby,      refuse_begin_busy),
   ROW(waiting,      BeginAsk,        always,               waiting,      open_staging),

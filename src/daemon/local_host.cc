@@ -51,8 +51,7 @@ Status make_storage(const std::string& folder) {
 }  // namespace
 
 LocalHost::LocalHost(Parts parts)
-    : parts_(std::move(parts)),
-      finder_([this](const Uuid& vm) { return parts_.hypervisor.find(vm); }) {}
+    : parts_(std::move(parts)), finder_([this](const Uuid& vm) { return parts_.hypervisor.find(vm); }) {}
 
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
   const auto store = parts_.core.performer().replica_store(vm);

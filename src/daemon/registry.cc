@@ -125,4 +125,11 @@ Result<AuthorizationEntry> Registry::entry_for(const std::vector<std::string>& n
               "on the replica host: understudy authorize " + who + " --storage DIR");
 }
 
+bool Registry::same_group(const std::vector<std::string>& names,
+                          const std::vector<std::string>& others) const {
+  const auto one = entry_for(names);
+  const auto other = entry_for(others);
+  return one && other && !one->trust_group.empty() && one->trust_group == other->trust_group;
+}
+
 }  // namespace understudy::daemon

@@ -25,6 +25,8 @@ class Registry {
   Status remove_entry(const std::string& allowed_primary_host_system);
   // The entry that admits a host with one of these names: by its name, else by a wildcard, else "*".
   Result<AuthorizationEntry> entry_for(const std::vector<std::string>& names) const;
+  // Do the entries that admit the two carry the same trust group? (None is no group.) Compared with case.
+  bool same_group(const std::vector<std::string>& names, const std::vector<std::string>& others) const;
 
  private:
   using Entries = std::vector<AuthorizationEntry>;

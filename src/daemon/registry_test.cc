@@ -36,6 +36,24 @@ TEST(Registry, TheNarrowestEntryAdmits) {
   EXPECT_EQ(registry.add_entry({"a.DOM.example", "/b", ""}).error().code(), ErrorCode::invalid_parameter);
 }
 
+TEST(Registry, AGroupIsThatOfTheEntriesThatAdmit) {
+  MapDb db;
+  Registry registry(db);
+  EXPECT_FALSE(registry.same_group({"a.dom.example"}, {"a.dom.example"})) << "nothing admits it";
+  ASSERT_TRUE(registry.add_entry({"a.dom.example", "/s", "site"}));
+  ASSERT_TRUE(registry.add_entry({"*.dom.example", "/s", "site"}));
+  ASSERT_TRUE(registry.add_entry({"b.dom.example", "/s", "other"}));
+  ASSERT_TRUE(registry.add_entry({"c.dom.example", "/s", ""}));
+  ASSERT_TRUE(registry.add_entry({"d.dom.example", "/s", ""}));
+  ASSERT_TRUE(registry.add_entry({"e.dom.example", "/s", "Site"}));
+  EXPECT_TRUE(registry.same_group({"a.dom.example"}, {"z.dom.example"}));
+  EXPECT_TRUE(registry.same_group({"nobody", "z.dom.example"}, {"a.dom.example"}));
+  EXPECT_FALSE(registry.same_group({"a.dom.example"}, {"b.dom.example"}));
+  EXPECT_FALSE(registry.same_group({"c.dom.example"}, {"d.dom.example"})) << "no tag is no group";
+  EXPECT_FALSE(registry.same_group({"a.dom.example"}, {"e.dom.example"}));
+  EXPECT_FALSE(registry.same_group({"a.dom.example"}, {"a.elsewhere"}));
+}
+
 TEST(Registry, EntriesAreChangedAndRemovedForGood) {
   MapDb db;
   Registry registry(db);

@@ -55,6 +55,12 @@ Status ReplicationService::admit(const transfer::PeerIdentity& peer) {
   return {};
 }
 
+// The host that sends this replica may be another one of its trust group from now on.
+bool ReplicationService::trusted(const transfer::PeerIdentity& peer,
+                                 const std::optional<core::State>& replica) const {
+  return replica && registry_.same_group(all_names(peer), {replica->primary_name});
+}
+
 Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::PeerIdentity& peer,
                                                             const transfer::PrepareRequest& request) {
   US_CHECK(admit(peer));
@@ -67,6 +73,7 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
                   "on " + host_name_ + ": " + storage.next);
   }
   const Uuid vm = request.definition.id;
+  const bool may_take_over = trusted(peer, core_.state(vm));
   const auto make = [&](core::CallId call) -> core::Event {
     core::PrepareAsk ask;
     ask.call = call;
@@ -76,6 +83,7 @@ Result<transfer::PrepareAnswer> ReplicationService::prepare(const transfer::Peer
     ask.settings = request.settings;
     ask.lineage = request.lineage;
     ask.disks = request.disks;
+    ask.trusted = may_take_over;
     return ask;
   };
   US_TRY(performer::Answer answer, core_.ask(vm, make, limits::kLinkCall));
@@ -94,8 +102,9 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer,
   ask.peer = peer.common_name;
   ask.host = request.host;
   ask.version = peer.product_version;
-  if (const auto state = core_.state(vm);
-      state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
+  const auto state = core_.state(vm);
+  ask.trusted = trusted(peer, state);
+  if (state && core::is_replica(state->phase) && state->phase != core::Phase::preparing) {
     US_TRY(const auto store, core_.performer().replica_store(vm));
     US_CHECK(store->make_sure());
     ask.newest = store->newest();
@@ -115,11 +124,16 @@ Result<Holdings> ReplicationService::query(const transfer::PeerIdentity& peer,
 Result<transfer::Begun> ReplicationService::begin(const transfer::PeerIdentity& peer,
                                                   const transfer::BeginRequest& request) {
   US_CHECK(admit(peer));
+  const auto state = core_.state(request.vm);
+  const bool may_take_over = trusted(peer, state);
   const auto make = [&](core::CallId call) -> core::Event {
-    return core::BeginAsk{call, peer.common_name, request.key, request.granule};
+    return core::BeginAsk{call, peer.common_name, request.key, request.granule, may_take_over};
   };
   US_TRY(performer::Answer answer, core_.ask(request.vm, make, limits::kLinkCall));
   US_TRY(const Cursor cursor, std::get<core::BeginReply>(answer).cursor);
+  if (state && state->primary_name != peer.common_name)
+    log_warning("link", "another host of the trust group sends a replica from now on",
+                {{"vm", state->name}, {"before", state->primary_name}, {"now", peer.common_name}});
   std::shared_ptr<transfer::Sink> sink = core_.performer().sink(request.vm);
   if (!sink) return fail(ErrorCode::cancelled, "receiving has been ended on " + host_name_);
   if (within_) {

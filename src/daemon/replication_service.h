@@ -42,6 +42,7 @@ class ReplicationService final : public transfer::PeerService {
                                         const transfer::HashesRequest& request) override;
 
  private:
+  bool trusted(const transfer::PeerIdentity& peer, const std::optional<core::State>& replica) const;
   performer::Asker& core_;
   const Registry& registry_;
   std::string host_name_;

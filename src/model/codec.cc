@@ -98,6 +98,10 @@ void fields(JsonFields& f, HostState& host) {
   f.objects("findings", host.findings, limits::kMostFindings);
 }
 
+void fields(JsonFields& f, OtherSender& sender) {
+  f.text("name", sender.name, kMostName, 1);
+}
+
 void fields(JsonFields& f, Holdings& holdings) {
   using enum ReplicationState;
   f.choice("mode", holdings.mode,
@@ -109,6 +113,7 @@ void fields(JsonFields& f, Holdings& holdings) {
   f.object("lineage", holdings.lineage);
   f.object("staging", holdings.staging);
   f.object("host", holdings.host);
+  f.object("sender", holdings.sender);
 }
 
 void fields(JsonFields& f, RecoveryPoint& point) {

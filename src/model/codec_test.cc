@@ -19,7 +19,8 @@ Staging staging() {
 }
 Holdings holdings() {
   HostState host{kTime, {{ReplicationHealth::critical, "space", "1 MiB is free", "df /srv", kTime}}};
-  return {ReplicationMode::replica, ReplicationState::failover_in_progress, lineage(), staging(), host};
+  return {ReplicationMode::replica,    ReplicationState::failover_in_progress, lineage(), staging(), host,
+          OtherSender{"hostz.example"}};
 }
 RecoveryPoint point() {
   return {kId, lineage(), PointType::planned, kTime, kTime, 1ULL << 63, PointKeep::on_demand};
@@ -129,7 +130,7 @@ TEST(Codec, GuardsEveryMemberOfEveryType) {
   expect_guarded(DiskGeometry{"vdzz", limits::kMostDiskSize});
   expect_guarded(staging().key);
   expect_guarded(staging());
-  expect_guarded(holdings(), {"staging", "host"});
+  expect_guarded(holdings(), {"staging", "host", "sender"});
   expect_guarded(point());
   expect_guarded(job(), {"error"});
   expect_guarded(settings());

@@ -34,6 +34,12 @@ struct Staging {
   bool operator==(const Staging&) const = default;
 };
 
+// Another host of the trust group than the one that asks.
+struct OtherSender {
+  std::string name;  // in its certificate
+  bool operator==(const OtherSender&) const = default;
+};
+
 // The replica's answer to "what do you hold of this VM?".
 struct Holdings {
   ReplicationMode mode = ReplicationMode::none;
@@ -41,6 +47,9 @@ struct Holdings {
   Lineage lineage;                 // of the newest published point; sequence 0 = none yet
   std::optional<Staging> staging;  // what is half received
   std::optional<HostState> host = std::nullopt;
+  // Who sent what is held, when it was not who asks: whatever record of changes the asking host has does not
+  // continue it.
+  std::optional<OtherSender> sender = std::nullopt;
   bool operator==(const Holdings&) const = default;
 };
 

@@ -132,6 +132,11 @@ Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const
 
 void Performer::on(const State& state, const core::PrepareReplica& action) {
   const RuntimePtr mine = runtime(state.vm);
+  bool known = false;  // else what there may be is of an engine that was lost
+  {
+    const std::lock_guard lock(mine->mutex);
+    known = !mine->directory.empty();
+  }
   run(
       workers_, state.vm,
       [this, mine, state, action]() -> core::Event {
@@ -139,8 +144,8 @@ void Performer::on(const State& state, const core::PrepareReplica& action) {
         auto warnings = prepare_replica(*mine, action, state, found);
         return core::PreparedReplica{action.id, std::move(warnings), found};
       },
-      [id = action.id](const Error& error) -> core::Event {
-        return core::PreparedReplica{id, fail(error), false};
+      [id = action.id, known](const Error& error) -> core::Event {
+        return core::PreparedReplica{id, fail(error), !known};
       });
 }
 
@@ -160,7 +165,7 @@ void Performer::on(const State& state, const core::OpenStaging& action) {
         if (disk_is_full(cause)) make_room(**store, name);
         if (const Status closes = check_closes(**store, action.key); !closes)
           return core::StagingOpened{action.id, fail(closes.error())};
-        auto cursor = (*store)->begin(action.key, action.granule);
+        auto cursor = (*store)->begin(action.key, action.granule, action.sender);
         if (!cursor) {
           if (disk_is_full(cursor.error())) make_room(**store, name);  // the next try finds it
           return core::StagingOpened{action.id, fail(cursor.error())};

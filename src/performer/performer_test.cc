@@ -1,76 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <latch>
 
 #include "performer/core_loop.h"
-#include "performer/progress.h"
 #include "performer/worker_pool.h"
 #include "store/testing/crash_files.h"
 
 namespace understudy::performer {
 namespace {
-
-TEST(WorkerPool, RunsInOrderAndRefusesWhatIsTooMuch) {
-  WorkerPool pool("test", 1, 2);
-  std::latch started(1);
-  std::latch go(1);
-  std::latch done(2);
-  std::string order;
-  ASSERT_TRUE(pool.submit([&] {
-    started.count_down();
-    go.wait();
-  }));
-  started.wait();
-  ASSERT_TRUE(pool.submit([&] { order += "a", done.count_down(); }));
-  ASSERT_TRUE(pool.submit([&] { order += "b", done.count_down(); }));
-  const Status full = pool.submit([] {});
-  ASSERT_FALSE(full);
-  EXPECT_EQ(full.error().code(), ErrorCode::out_of_memory);
-  go.count_down();
-  done.wait();
-  EXPECT_EQ(order, "ab");
-  pool.stop();
-  EXPECT_EQ(pool.submit([] {}).error().code(), ErrorCode::cancelled);
-}
-
-TEST(Progress, NeverGoesBackAndAddsPasses) {
-  Progress progress;
-  Job job;
-  job.id = Uuid::random();
-  progress.report(job.id, 1, 50, 100);
-  progress.report(job.id, 1, 40, 100);  // resumed a little earlier
-  progress.fill(job);
-  EXPECT_EQ(job.bytes_done, 50u);
-  EXPECT_EQ(job.percent(), 50);
-  progress.report(job.id, 1, 100, 100);
-  progress.report(job.id, 2, 10, 60);
-  progress.fill(job);
-  EXPECT_EQ(job.bytes_done, 110u);
-  EXPECT_EQ(job.bytes_total, 160u);
-  EXPECT_EQ(job.percent(), 99);  // it was that much when the first pass ended
-}
-
-TEST(Progress, GoesOnWhereItWasAfterARestart) {
-  Progress before;
-  Job job;
-  job.id = Uuid::random();
-  before.report(job.id, 1, 100, 100);
-  before.report(job.id, 2, 10, 300);
-  job.progress = before.shown(job.id, false);  // what the engine stores
-  EXPECT_EQ(job.progress, (JobProgress{100, 99}));
-  EXPECT_EQ(job.percent(), 99);
-
-  Progress after;
-  EXPECT_FALSE(after.shown(job.id, true));
-  after.resume(job);
-  after.report(job.id, 2, 20, 300);
-  after.fill(job);
-  EXPECT_EQ(job.bytes_done, 120u);
-  EXPECT_EQ(job.bytes_total, 400u);
-  EXPECT_EQ(job.percent(), 99);
-  EXPECT_EQ(after.shown(job.id, true)->complete, 120u);
-}
 
 // Ports whose hypervisor knows one running VM and whose database can be made to fail: the core loop's own
 // duties (barrier, answers, going on after a failed Persist) without any guest.
@@ -371,6 +308,37 @@ TEST(Performer, AReplicaWithPointsThatCannotBePreparedAgainStaysAsItIs) {
   EXPECT_FALSE(test.hypervisor.undefined || test.hypervisor.lifted || test.hypervisor.disowned);
 }
 
+// Nothing was tried: an engine that is made anew leaves what there is of one that was lost; one that has a
+// replica already gives it up.
+TEST(Performer, WhatNoWorkerIsThereToPrepareIsLeftAsItIs) {
+  struct Busy final : Executor {
+    Status submit(std::function<void()>) override {
+      return fail(ErrorCode::out_of_memory, "too much is queued");
+    }
+    void stop() override {}
+  } workers;
+  OneAction test;
+  std::optional<core::PreparedReplica> end;
+  Performer performer(Ports{test.hypervisor,
+                            test.world.connector,
+                            test.files,
+                            test.world.db,
+                            test.world.clock,
+                            test.world.ids,
+                            {},
+                            {}},
+                      {workers, workers, workers},
+                      [&](const Uuid&, core::Event event) { end = std::get<core::PreparedReplica>(event); });
+  test.state.phase = core::Phase::preparing;
+  performer.perform(test.state, test.prepare());
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(!end->warnings && end->found);
+  test.state.phase = core::Phase::waiting;
+  performer.adopt(test.state);
+  performer.perform(test.state, test.prepare());
+  EXPECT_TRUE(!end->warnings && !end->found);
+}
+
 // Its engine was lost with the database; `understudy store recover` finds it again.
 TEST(Performer, AFirstCopyThatIsUnderWayStaysWhenItCannotBePreparedAgain) {
   OneAction test;
@@ -403,7 +371,7 @@ TEST(Performer, AClosingIncrementIsRefusedWithoutItsPasses) {
                                           {test.world.vm, "vm1", prepared.lineage.set, 1, prepared.disks}));
   const TransferKey closing{{prepared.lineage.set, 1, 2}, 0, TransferKind::delta};
   const auto begin = [&] {
-    return std::get<core::StagingOpened>(test.perform(core::OpenStaging{1, 9, closing, 65536})).cursor;
+    return std::get<core::StagingOpened>(test.perform(core::OpenStaging{1, 9, closing, 65536, {}})).cursor;
   };
   ASSERT_FALSE(begin());
   EXPECT_EQ(begin().error().code(), ErrorCode::invalid_state);

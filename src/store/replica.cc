@@ -202,7 +202,7 @@ Result<Machine> Replica::machine(const Uuid& point) const {
 
 // --- staging ---
 
-Status Replica::check_key(const TransferKey& key, uint32_t granule) const {
+Status Replica::check_key(const TransferKey& key, uint32_t granule, const StagingRecord& staged) const {
   const Lineage& theirs = key.lineage;
   if (held_.manifest.failover)
     return fail(
@@ -222,11 +222,12 @@ Status Replica::check_key(const TransferKey& key, uint32_t granule) const {
                                                  ", the replica already holds " +
                                                  number(held_.manifest.newest()));
   // A message that comes late must not undo what came after it.
-  if (!area_.record().empty() && theirs.sequence < area_.record().top().key.lineage.sequence)
+  if (!staged.empty() && theirs.sequence < staged.top().key.lineage.sequence)
     return does_not_continue(identity_.name, "the sender offers sequence " + number(theirs.sequence) +
                                                  ", the replica already receives " +
-                                                 number(area_.record().top().key.lineage.sequence));
-  return key.kind == TransferKind::pass ? check_pass(key, granule) : check_delta(key);
+                                                 number(staged.top().key.lineage.sequence));
+  return key.kind == TransferKind::pass ? check_pass(key, granule, staged.base)
+                                        : check_delta(key, staged.base);
 }
 
 // Its transfer came to its end, which is durable.
@@ -236,9 +237,9 @@ bool Replica::is_whole(const StagedLayer& layer) const {
 
 // A pass may begin a first copy at any time (a resync, when there are points), repeat, or follow on the one
 // before.
-Status Replica::check_pass(const TransferKey& key, uint32_t granule) const {
+Status Replica::check_pass(const TransferKey& key, uint32_t granule,
+                           const std::optional<StagedLayer>& base) const {
   if (key.from == 0) return held_.manifest.chain.empty() ? Status() : room_for(2);
-  const auto& base = area_.record().base;
   if (!base)
     return does_not_continue(identity_.name, "the sender begins pass " + number(key.from) +
                                                  " of a first copy, the replica has none staged");
@@ -255,8 +256,7 @@ Status Replica::check_pass(const TransferKey& key, uint32_t granule) const {
   return {};
 }
 
-Status Replica::check_delta(const TransferKey& key) const {
-  const auto& base = area_.record().base;
+Status Replica::check_delta(const TransferKey& key, const std::optional<StagedLayer>& base) const {
   const bool closes =
       key.from == 0 && base && is_whole(*base) && key.lineage.sequence > base->key.lineage.sequence;
   const bool alone = key.from == 0 && !base;  // a full export that needs nothing below
@@ -286,14 +286,25 @@ Status Replica::shorten_chain() {
   return {};
 }
 
-Result<Cursor> Replica::begin(const TransferKey& key, uint32_t granule) {
+Status Replica::give_to(const std::string& sender) {
+  US_CHECK(area_.drop());
+  show_staging();
+  Manifest next = held_.manifest;
+  next.identity.primary = sender;
+  return replace_manifest(next, "store.sender.before-manifest", "store.sender.after-manifest");
+}
+
+Result<Cursor> Replica::begin(const TransferKey& key, uint32_t granule, const std::string& sender) {
   const Lock staging_lock(staging_mutex_);
   std::optional<ChainLink> below;
   {
     const Lock lock(mutex_);
     US_CHECK(settle());
     US_CHECK(shorten_chain());
-    US_CHECK(check_key(key, granule));
+    const std::string& before = held_.manifest.identity.primary;
+    const bool another = !sender.empty() && !before.empty() && sender != before;
+    US_CHECK(check_key(key, granule, another ? StagingRecord() : area_.record()));
+    if (another) US_CHECK(give_to(sender));
     if (!held_.manifest.chain.empty()) below = held_.manifest.chain.back();
   }
   auto cursor = area_.begin(key, granule, below);
@@ -446,7 +457,7 @@ Result<RecoveryPoint> Replica::finish(const PointRequest& request, const Retenti
     US_CHECK(settle());
     for (const ListedPoint& listed : held_.manifest.points)
       if (key == TransferKey{listed.point.lineage, listed.from, TransferKind::delta}) return listed.point;
-    US_CHECK(check_key(key, limits::kGranule));
+    US_CHECK(check_key(key, limits::kGranule, area_.record()));
     if (find(request.id))
       return fail(ErrorCode::invalid_parameter,
                   identity_.name + " already has a point " + request.id.lower());

@@ -39,7 +39,7 @@ class Replica final : public ReplicaStore {
   std::vector<RecoveryPoint> points() const override;
   std::optional<Staging> staging() const override;
 
-  Result<Cursor> begin(const TransferKey& key, uint32_t granule) override;
+  Result<Cursor> begin(const TransferKey& key, uint32_t granule, const std::string& sender) override;
   Status write(uint32_t disk, uint64_t offset, ByteView data) override;
   Status zero(uint32_t disk, uint64_t offset, uint64_t length) override;
   Status advance(Cursor cursor) override;
@@ -75,12 +75,14 @@ class Replica final : public ReplicaStore {
   Status settle();  // both locks held
   Status usable() const;
   Status sure() const;
-  Status check_key(const TransferKey& key, uint32_t granule) const;
-  Status check_pass(const TransferKey& key, uint32_t granule) const;
-  Status check_delta(const TransferKey& key) const;
+  // Does it continue what is held, and what is staged?
+  Status check_key(const TransferKey& key, uint32_t granule, const StagingRecord& staged) const;
+  Status check_pass(const TransferKey& key, uint32_t granule, const std::optional<StagedLayer>& base) const;
+  Status check_delta(const TransferKey& key, const std::optional<StagedLayer>& base) const;
   bool is_whole(const StagedLayer& layer) const;
   Status room_for(size_t more) const;
-  Status shorten_chain();  // both locks held
+  Status shorten_chain();                     // both locks held
+  Status give_to(const std::string& sender);  // both locks held
   void show_staging();
   Status commit(Manifest next);
   // Written beside, `before`, committed, `after`: fault points.

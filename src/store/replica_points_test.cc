@@ -238,6 +238,39 @@ TEST_F(Points, TheManifestCarriesWhatAnOwnerNeeds) {
   EXPECT_CODE(ReplicaStore::create(files_, kDirectory, identity), ErrorCode::invalid_parameter);
 }
 
+TEST_F(Points, AnotherSenderBeginsAnewAndIsThePrimaryFromThenOn) {
+  ASSERT_OK(store_->destroy());
+  ReplicaIdentity identity = test_identity();
+  identity.primary = "alpha";
+  auto made = ReplicaStore::create(files_, kDirectory, identity);
+  ASSERT_OK(made);
+  store_ = std::move(*made);
+  ASSERT_OK(publish(1, 0, kHourly, {24}));
+  // alpha is in the middle of a resync, far ahead in numbers.
+  ASSERT_OK(store_->begin(pass_key(9, 0), kTestGranule, "alpha"));
+  ASSERT_OK(store_->write(0, 0, Bytes(kTestGranule, std::byte{7})));
+  ASSERT_OK(store_->advance({0, kTestGranule}));
+  EXPECT_EQ(*store_->begin(pass_key(9, 0), kTestGranule, "alpha"), (Cursor{0, kTestGranule}));
+
+  EXPECT_CODE(store_->begin(pass_key(9, 1), kTestGranule, "beta"), ErrorCode::invalid_state);
+  EXPECT_CODE(store_->begin(delta_key(9, 0), kTestGranule, "beta"), ErrorCode::invalid_state);
+  EXPECT_CODE(store_->begin(pass_key(1, 0), kTestGranule, "beta"), ErrorCode::invalid_state);
+  ASSERT_TRUE(store_->staging()) << "a refusal leaves what there was";
+  // The very same key: nothing of alpha's goes on.
+  EXPECT_EQ(*store_->begin(pass_key(9, 0), kTestGranule, "beta"), Cursor{});
+  ASSERT_OK(store_->advance({0, kTestGranule}));
+  ASSERT_OK(reopen());
+  EXPECT_EQ(store_->identity().primary, "beta");
+  EXPECT_EQ(*store_->begin(pass_key(9, 0), kTestGranule, "beta"), (Cursor{0, kTestGranule}));
+  // Back again, with a lower number than what is staged.
+  EXPECT_EQ(*store_->begin(pass_key(2, 0), kTestGranule, "alpha"), Cursor{});
+  ASSERT_OK(reopen());
+  EXPECT_EQ(store_->identity().primary, "alpha");
+  // The changes since the newest point need nothing that is staged; who may send them, the owner knows.
+  EXPECT_EQ(*store_->begin(delta_key(3, 1), kTestGranule, "beta"), Cursor{});
+  expect_all();
+}
+
 TEST_F(Points, ARevertGivesEveryPointBack) {
   ASSERT_OK(publish(1, 0, kHourly, {24}));
   ASSERT_OK(publish(2, 1, PointKeep::no, {24}));

@@ -82,7 +82,9 @@ class ReplicaStore {
   // cursor; any other key drops what was staged. invalid_state when the key does not continue what is held
   // (generation, set, from), with both sides' numbers in the message. `granule` is the cluster size of a new
   // overlay: 4096..65536. While points are listed, pass 0 begins a resync: an overlay on the newest one.
-  virtual Result<Cursor> begin(const TransferKey& key, uint32_t granule) = 0;
+  // Another `sender` (certificate name; empty: the same) than before is the primary from then on, durably,
+  // and nothing that was staged goes on.
+  virtual Result<Cursor> begin(const TransferKey& key, uint32_t granule, const std::string& sender = {}) = 0;
   // Ranges come in the order of Cursor; aligned to the granule but for the end of a disk (and but for the
   // passes of a first copy, which have nothing below). Checksums were verified.
   virtual Status write(uint32_t disk, uint64_t offset, ByteView data) = 0;

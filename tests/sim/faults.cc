@@ -266,7 +266,7 @@ void Faults::happen() {
       break;
     case Fault::clock_set: {
       count(fault);
-      const int64_t minutes = random.one_in(5) ? 1500 : static_cast<int64_t>(random.below(400)) - 120;
+      const int64_t minutes = random.one_in(3) ? 1500 : static_cast<int64_t>(random.below(400)) - 120;
       world_.hosts[random.below(2)]->clock.offset.us += minutes * 60'000'000;
       break;
     }

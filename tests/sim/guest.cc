@@ -7,6 +7,11 @@ namespace understudy::sim {
 void SimHypervisor::begin_guest() {
   ++vm.starts;
   vm.agent_comes = world_.fibers.now() + (host_ == 0 ? Duration() : world_.faults.agent_comes());
+  look_whose_disks_it_has();
+}
+
+// No failover begins or ends while it runs; but the manifest that tells may be damaged when it is started.
+void SimHypervisor::look_whose_disks_it_has() {
   const auto held = world_.oracle.manifest();
   if (host_ == 0 || !held || !held->failover || held->failover->generation == vm.network_generation) return;
   vm.network.clear();
@@ -20,6 +25,7 @@ Status SimHypervisor::give_network(const Uuid&, const std::vector<NicSettings>& 
   const std::optional<Error> late = late_error_;
   if (vm.power == core::VmPower::off) return fail(ErrorCode::invalid_state, "VM vm1 is off");
   const uint64_t start = vm.starts;
+  look_whose_disks_it_has();
   world_.oracle.gives_network(cards);
   for (const NicSettings& card : cards) {
     if (!runs() || world_.fibers.now() < vm.agent_comes)

@@ -42,6 +42,7 @@ struct Host::Daemon {
 Host::Host(World& world, int at)
     : index(at),
       name(at == 0 ? "hosta" : "hostb"),
+      certificate(name),
       clock(world.fibers),
       ids(mix(world.seed) + static_cast<uint64_t>(at)),
       db(world, at),
@@ -57,7 +58,8 @@ Host::Host(World& world, int at)
   settings.recovery_server_enabled = true;
   settings.allowed_authentication_type = 2;
   US_ASSERT(registry.store_settings(settings) && registry.add_entry({"hosta", kStorage, "sim"}) &&
-            registry.add_entry({"hostc", kStorage, "sim"}));
+            registry.add_entry({"hostc", kStorage, "sim"}) &&
+            registry.add_entry({"hostd", kStorage, "elsewhere"}));
 }
 
 Host::~Host() = default;

@@ -64,6 +64,7 @@ class Host final : public performer::Asker {
 
   const int index;
   const std::string name;
+  std::string certificate;  // the name that its certificate carries now
   store::CrashFiles files;
   SimClock clock;
   SimIds ids;

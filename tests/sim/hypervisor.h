@@ -117,6 +117,7 @@ class SimHypervisor final : public core::Hypervisor {
   Status end();
   void drop_checkpoint(const std::string& name);
   void begin_guest();
+  void look_whose_disks_it_has();
   void set_block(uint32_t disk, uint64_t block, uint64_t value);
 
   World& world_;

@@ -170,7 +170,7 @@ Result<std::unique_ptr<transfer::Peer>> SimConnector::connect(const std::string&
   }
   if (!other.up()) return fail(ErrorCode::not_available, other.name + " refuses the connection");
   const auto connection = world_.network.open(world_.faults.link());
-  world_.network.serve(connection);
+  world_.network.serve(connection, connection->peer);
   auto wire = std::make_unique<SimWire>(world_, host_, connection, 0);
   US_TRY(auto client,
          transfer::Client::greet(std::move(wire), hello_of(mine), limits::kLinkHandshake, world_.throttle));
@@ -184,6 +184,7 @@ std::shared_ptr<Connection> Network::open(const LinkPlan& plan) {
   if (connections_.size() > 12) connections_.erase(connections_.begin());
   connections_.push_back(std::make_shared<Connection>(world_, ++last_id_, plan));
   connections_.back()->set = world_.primary().engine().lineage.set;
+  connections_.back()->peer = world_.primary().certificate;
   return connections_.back();
 }
 
@@ -213,7 +214,8 @@ bool Network::replay() {
   const auto again = open({});
   const Bytes bytes = world_.random.one_in(2) ? old->recorded() : old->last_request();
   const bool other = core::is_replica(world_.replica().phase()) && world_.random.one_in(5);
-  serve(again, other ? "hostc" : "hosta");
+  static constexpr const char* kOthers[] = {"hosta", "hostc", "hostd"};
+  serve(again, other ? kOthers[world_.random.below(3)] : old->peer);
   (void)again->write(0, bytes);
   again->shutdown(0);
   return true;

@@ -31,7 +31,8 @@ class Connection {
   void break_off();
   bool broken() const { return broken_; }
   uint64_t id() const { return id_; }
-  Uuid set;  // of the primary's disks, when it was made
+  Uuid set;          // of the primary's disks, when it was made
+  std::string peer;  // the name in the primary's certificate, then
   // What the primary wrote: all, up to a bound; or its greeting and its last request.
   const Bytes& recorded() const { return recorded_; }
   Bytes last_request() const;
@@ -95,7 +96,7 @@ class Network {
   explicit Network(World& world) : world_(world) {}
   std::shared_ptr<Connection> open(const LinkPlan& plan);
   // By the replica host; `peer` is whose certificate it sees.
-  void serve(const std::shared_ptr<Connection>& connection, const std::string& peer = "hosta");
+  void serve(const std::shared_ptr<Connection>& connection, const std::string& peer);
   void break_all();
   size_t live();
   // A host that is believed gone says again what it said before.

@@ -170,6 +170,12 @@ void Operations::reset_statistics(Host& host) {
             });
 }
 
+// Its next certificate has another name, which is of the same trust group on the replica's host.
+void Operations::rename_primary() {
+  std::string& name = world_.primary().certificate;
+  name = name == "hosta" ? "hostc" : "hosta";
+}
+
 void Operations::start_at_once(Host& host) {
   if (!host.hypervisor.vm.defined || host.hypervisor.vm.power != core::VmPower::off) return;
   if (const Status started = host.hypervisor.power_on();
@@ -216,7 +222,7 @@ void Operations::act() {
     for (uint64_t times = 1 + random.below(3); times > 0; --times) set_network(world_.replica());
     return;
   }
-  switch (random.below(25)) {
+  switch (random.below(26)) {
     case 0:
     case 16:
       return fail_over();
@@ -232,6 +238,8 @@ void Operations::act() {
       return reset_statistics(any);
     case 24:
       return world_.look_around();
+    case 25:
+      return rename_primary();
     case 17:
       if (world_.leaving()) return remove(any);
       return random.one_in(2) ? create() : start_copy();

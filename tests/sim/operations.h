@@ -33,6 +33,7 @@ class Operations {
   void set_network(Host& host);
   void cancel_job(Host& host);
   void reset_statistics(Host& host);
+  void rename_primary();
   void behind_the_back(Host& host);  // of a daemon that is dead: its VM is started, or turned off
   bool mends = false;                // the newest point, by a resync
 

@@ -71,6 +71,9 @@ void Oracle::retired(const std::string& checkpoint, bool broken) {
   if (world_.faults.flipped()) return;  // what is durable cannot be told
   if (broken || engine.resync || engine.phase == core::Phase::halted) return;
   if (engine.phase == core::Phase::ending) return;  // nothing follows any more
+  // Nothing that this host recorded continues what was sent under another name.
+  const std::string& sender = world_.replica().engine().primary_name;
+  if (!sender.empty() && sender != world_.primary().certificate) return;
   const uint64_t held = newest_durable();
   if (held < acknowledged_) return;
   if (held != 0 && held == sequence_of(checkpoint))

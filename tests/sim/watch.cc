@@ -23,7 +23,7 @@ struct Meaning {
 constexpr Meaning kRules[] = {
     {"end_stale_job", Rare::stale_job},
     {"lose_changed_disks", Rare::disks_changed},
-    {"lose_sequence", Rare::sequence_lost},
+    {"refuse_takeover", Rare::takeover_refused},
     {"compare_with_what_is_there", Rare::compares_with_another},
     {"back_off_foreign_job", Rare::foreign_job},
     {"protect_guest", Rare::guest_protected},
@@ -103,6 +103,8 @@ void Watch::primary(const core::State& before, const core::Event& event, const c
   if (rule == "acknowledged" && std::holds_alternative<core::Inventoried>(event)) {
     saw(Rare::reply_recognised);
   }
+  if (rule == "lose_sequence")
+    saw(std::get<core::Inventoried>(event).replica->sender ? Rare::another_sent : Rare::sequence_lost);
   if (rule == "abandon_cut") saw(Rare::cut_void);
   if (rule == "open_job") cut_made_at_ = world_.boots;
   if (rule == "send_again") {
@@ -156,6 +158,7 @@ void Watch::replica(const core::State& before, const core::Event& event, const c
   if (rule == "refuse_begin_busy" || (rule == "refuse_finish" && after.row()->guard_name == "staging_busy"))
     saw(Rare::begin_busy);
   if (rule == "refuse_begin" && before.failover) saw(Rare::old_generation);
+  if (rule == "staging_opened" && before.primary_name != after.state().primary_name) saw(Rare::taken_over);
   if (rule == "publish_failed") {
     const auto& point = std::get<core::Published>(event).point;
     if (!point)

@@ -26,6 +26,9 @@ class Host;
   RARE(base_gone, "a base is gone")                                                \
   RARE(disks_changed, "a disk was written while the VM was off")                   \
   RARE(sequence_lost, "the replica holds another sequence")                        \
+  RARE(another_sent, "the replica was sent by a host of another name")             \
+  RARE(taken_over, "a host of the trust group takes the replica over")             \
+  RARE(takeover_refused, "a host of the trust group is refused midway")            \
   RARE(compares_with_another, "a comparison turns to another point")               \
   RARE(foreign_job, "another program's job is in the way")                         \
   RARE(resync_cancelled, "a comparison is cancelled while it sends")               \
