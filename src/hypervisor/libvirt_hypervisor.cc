@@ -204,6 +204,15 @@ Result<core::VmSummary> LibvirtHypervisor::find(const Uuid& vm) {
   return summary_of(domain.get());
 }
 
+std::unique_lock<std::mutex> LibvirtHypervisor::turn_at_checkpoints(const Uuid& vm) {
+  std::mutex* turn = nullptr;
+  {
+    const std::lock_guard lock(turns_mutex_);
+    turn = &turns_[vm];
+  }
+  return std::unique_lock(*turn);
+}
+
 Result<core::VmFacts> LibvirtHypervisor::inspect(const Uuid& vm) {
   US_TRY(const ConnectionRef connection, connection_->get());
   core::VmFacts facts;
@@ -225,6 +234,7 @@ Result<core::VmFacts> LibvirtHypervisor::inspect(const Uuid& vm) {
       facts.job_foreign = !ours;
     }
   }
+  const auto turn = turn_at_checkpoints(vm);
   US_TRY(const std::vector<CheckpointRef> checkpoints, checkpoints_of(domain->get()));
   for (const CheckpointRef& checkpoint : checkpoints) {
     facts.checkpoints.push_back(name_of(checkpoint.get()));
@@ -312,23 +322,29 @@ Result<std::vector<DiskGeometry>> LibvirtHypervisor::replicable(const Uuid& vm,
     US_TRY(DiskGeometry disk, geometry_of(name, site, live));
     geometry.push_back(std::move(disk));
   }
-  US_CHECK(check_foreign_checkpoints(domain.get()));
+  {
+    const auto turn = turn_at_checkpoints(vm);
+    US_CHECK(check_foreign_checkpoints(domain.get()));
+  }
   US_CHECK(jobs_->check_scratch(disks.size()));
   US_CHECK(hook_in_force());
   return geometry;
 }
 
 Result<core::OpenedJob> LibvirtHypervisor::open_job(const core::OpenJobRequest& request) {
+  const auto turn = turn_at_checkpoints(request.vm);
   return jobs_->open(request);
 }
 Status LibvirtHypervisor::end_job(const Uuid& vm) {
   return jobs_->end(vm);
 }
 Status LibvirtHypervisor::delete_checkpoint(const Uuid& vm, const std::string& name) {
+  const auto turn = turn_at_checkpoints(vm);
   return jobs_->delete_checkpoint(vm, name);
 }
 
 Status LibvirtHypervisor::delete_checkpoint_offline(const Uuid& vm, const std::string& name) {
+  const auto turn = turn_at_checkpoints(vm);
   return jobs_->delete_checkpoint_offline(vm, name);
 }
 

@@ -106,11 +106,17 @@ class LibvirtHypervisor final : public core::Hypervisor {
   void on_event(std::function<void(const Uuid&, core::VmEvent)> handler) override;
 
  private:
+  // While a checkpoint is made or deleted, libvirt tells others what is not so: a parent that is gone, no
+  // name at all. Whoever changes checkpoints of a VM and whoever looks at them take turns.
+  std::unique_lock<std::mutex> turn_at_checkpoints(const Uuid& vm);
+
   const HypervisorConfig config_;
   Hook hook_;
   Holds holds_;
   DiskWatch watch_;
   std::mutex probe_mutex_;
+  std::mutex turns_mutex_;
+  std::map<Uuid, std::mutex> turns_;  // of each VM that was ever looked at
   std::unique_ptr<LibvirtConnection> connection_;
   std::unique_ptr<BackupJobs> jobs_;
 };
