@@ -55,7 +55,8 @@ LocalHost::LocalHost(Parts parts)
 
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
   const auto store = parts_.core.performer().replica_store(vm);
-  return store ? (*store)->points() : std::vector<RecoveryPoint>();
+  if (!store || !(*store)->make_sure()) return {};
+  return (*store)->points();
 }
 
 core::PrimarySeen LocalHost::primary_seen(const core::State& state) const {

@@ -228,6 +228,9 @@ void Performer::on(const State& state, const core::StopReceiving& action) {
         if (const auto store = replica_store(vm)) {
           if (const Status dropped = (*store)->drop_staging(); !dropped)
             log_warning("store", "an incomplete cycle stays", {{"error", dropped.error().text()}});
+          // The newest may be one whose publication broke off. What cannot be asked fails over to nothing.
+          if (const Status sure = (*store)->make_sure(); !sure)
+            log_warning("store", "the disk does not say what it holds", {{"error", sure.error().text()}});
           stopped.points = (*store)->points();
         }
         return stopped;
@@ -353,6 +356,7 @@ Status Performer::undo_replica(const Uuid& vm, store::ReplicaStore& store) {
 
 // With a point nothing that may be the only copy is removed.
 Status Performer::retire_store(const Uuid& vm, store::ReplicaStore& store) {
+  US_CHECK(store.make_sure());
   const std::vector<RecoveryPoint> points = store.points();
   if (points.empty()) return undo_replica(vm, store);
   if (!store.failed_over()) {

@@ -472,6 +472,35 @@ TEST(Performer, AReplicaWhoseEndIsNotKnownAsksTheDisk) {
   EXPECT_TRUE(std::get<core::Retired>(ends[1]).status);
 }
 
+// The manifest that lists it was renamed, and its sync failed: the sender is told that there is no point.
+// What the disk says counts for a failover, and for what becomes of the replica.
+TEST(Performer, TheLatestPointIsThatOfTheDiskWhenAPublicationBrokeOff) {
+  for (const core::Action& then : {core::Action(core::StopReceiving{3}), core::Action(core::Retire{3})}) {
+    OneAction test;
+    test.receive_two_points();
+    const auto set = (*store::ReplicaStore::open(test.files, "/s/vm"))->identity().set;
+    const TransferKey key{{set, 1, 3}, 2, TransferKind::delta};
+    const Uuid third = Uuid::random();
+    bool refused = false;
+    test.files.judge([&](store::CrashFiles::Operation operation, const std::string& path) {
+      const bool listed = operation == store::CrashFiles::Operation::sync_names && path == "/s/vm" &&
+                          test.files.content("/s/vm/manifest").find(third.lower()) != std::string::npos;
+      if (!listed || std::exchange(refused, true)) return store::CrashFiles::Verdict{};
+      return store::CrashFiles::Verdict{Error(ErrorCode::failed, "the disk does not answer")};
+    });
+    const auto ends = test.perform_all({core::OpenStaging{1, 9, key, 65536, {}},
+                                        core::Publish{2, key, third, PointType::standard, {1}, {2}}, then});
+    EXPECT_TRUE(std::get<core::StagingOpened>(ends[0]).cursor);
+    EXPECT_FALSE(std::get<core::Published>(ends[1]).point);
+    if (const auto* stopped = std::get_if<core::Stopped>(&ends[2])) {
+      ASSERT_FALSE(stopped->points.empty());
+      EXPECT_EQ(stopped->points.back().id, third);
+    } else {
+      EXPECT_NE(test.files.content("/s/vm/vda-active.qcow2").find("vda-1-3.qcow2"), std::string::npos);
+    }
+  }
+}
+
 TEST(Performer, AReplicaWithoutAPointIsRemovedWithItsVm) {
   OneAction test;
   test.state.phase = core::Phase::waiting;
