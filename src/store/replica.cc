@@ -303,6 +303,9 @@ Result<Cursor> Replica::begin(const TransferKey& key, uint32_t granule, const st
     US_CHECK(shorten_chain());
     const std::string& before = held_.manifest.identity.primary;
     const bool another = !sender.empty() && !before.empty() && sender != before;
+    if (another && key.kind == TransferKind::delta && key.from == 0)  // alone it would look like a whole copy
+      return does_not_continue(identity_.name,
+                               "the sender closes a first copy, and what is staged was sent by " + before);
     US_CHECK(check_key(key, granule, another ? StagingRecord() : area_.record()));
     if (another) US_CHECK(give_to(sender));
     if (!held_.manifest.chain.empty()) below = held_.manifest.chain.back();

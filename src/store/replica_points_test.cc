@@ -245,6 +245,11 @@ TEST_F(Points, AnotherSenderBeginsAnewAndIsThePrimaryFromThenOn) {
   auto made = ReplicaStore::create(files_, kDirectory, identity);
   ASSERT_OK(made);
   store_ = std::move(*made);
+  ASSERT_OK(store_->begin(pass_key(1, 0), kTestGranule, "alpha"));
+  EXPECT_CODE(store_->begin(delta_key(2, 0), kTestGranule, "beta"), ErrorCode::invalid_state)
+      << "it would look like a whole copy";
+  ASSERT_TRUE(store_->staging());
+  ASSERT_OK(store_->drop_staging());
   ASSERT_OK(publish(1, 0, kHourly, {24}));
   // alpha is in the middle of a resync, far ahead in numbers.
   ASSERT_OK(store_->begin(pass_key(9, 0), kTestGranule, "alpha"));
