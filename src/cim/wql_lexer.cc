@@ -1,5 +1,7 @@
 #include "cim/wql_lexer.h"
 
+#include <algorithm>
+
 #include "cim/value.h"
 
 namespace understudy::cim::wql {
@@ -36,6 +38,11 @@ size_t number_length(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_name(std::string_view text) {
+  return !text.empty() && letter(text.front()) &&
+         std::ranges::all_of(text, [](char c) { return letter(c) || digit(c); });
+}
 
 bool Token::is(std::string_view word) const {
   return (kind == Kind::name || kind == Kind::symbol) && same_name(value, word);

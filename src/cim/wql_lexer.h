@@ -34,6 +34,8 @@ class Lexer {
   size_t at_ = 0;
 };
 
+bool is_name(std::string_view text);  // could it stand as a word, without quotes?
+
 tl::unexpected<Error> syntax_error(size_t position, std::string_view expected, std::string_view found);
 
 }  // namespace understudy::cim::wql

@@ -93,7 +93,7 @@ class Parser {
       if (!(query.*clause.member).empty()) return unexpected(std::string(clause.word) + " only once");
       US_CHECK(advance());
       US_CHECK(expect("="));
-      if (token_.kind == Token::Kind::text && !token_.value.empty()) token_.kind = Token::Kind::name;
+      if (token_.kind == Token::Kind::text && is_name(token_.value)) token_.kind = Token::Kind::name;
       US_TRY(query.*clause.member, name("a name"));
       return {};
     }
