@@ -108,9 +108,10 @@ bool takes_over_midway(const Step& step) {
   return ask.key.kind != TransferKind::pass || ask.key.from != 0;
 }
 void refuse_takeover(Step& step) {
-  refuse(step, Error(ErrorCode::invalid_state, "the " + replica_words(step.state()) + " was sent by '" +
-                                                   step.state().primary_name +
-                                                   "': another host begins with a comparison"));
+  refuse(step, Error(ErrorCode::invalid_state,
+                     "the " + replica_words(step.state()) + " was sent by '" + step.state().primary_name +
+                         "': another host begins with a comparison",
+                     "it does so by itself: understudy show " + step.state().name));
 }
 
 // --- made ---

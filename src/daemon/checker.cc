@@ -168,7 +168,7 @@ std::vector<Finding> Checker::of_replica(const core::State& state, bool known) {
     findings.push_back({critical, "hold",
                         "nothing holds the replica of '" + state.name + "': it could be started here",
                         "set it again: systemctl restart understudyd"});
-  const std::vector<RecoveryPoint> points = (*store)->points();
+  const std::vector<RecoveryPoint> points = parts_.core.performer().points(state.vm);
   if (points.empty()) return findings;
   auto machine = (*store)->machine(points.back().id);
   if (!machine) {

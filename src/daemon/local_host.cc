@@ -54,9 +54,7 @@ LocalHost::LocalHost(Parts parts)
     : parts_(std::move(parts)), finder_([this](const Uuid& vm) { return parts_.hypervisor.find(vm); }) {}
 
 std::vector<RecoveryPoint> LocalHost::points(const Uuid& vm) const {
-  const auto store = parts_.core.performer().replica_store(vm);
-  if (!store || !(*store)->make_sure()) return {};
-  return (*store)->points();
+  return parts_.core.performer().points(vm);
 }
 
 core::PrimarySeen LocalHost::primary_seen(const core::State& state) const {
@@ -85,7 +83,7 @@ providers::VmView LocalHost::view(core::VmSummary vm, bool listed, std::optional
   if (core::is_replica(view.state.phase) && view.state.phase != core::Phase::preparing) {
     const auto store = parts_.core.performer().replica_store(view.vm.id);
     if (store) {
-      view.points = (*store)->points();
+      view.points = points(view.vm.id);
       for (const store::SetAside& aside : (*store)->set_aside())
         view.set_aside.push_back({aside.generation, aside.since, aside.bytes});
       if ((*store)->failed_over()) view.failover_bytes = space_of_overlays(**store);

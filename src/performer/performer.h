@@ -68,6 +68,9 @@ class Performer {
 
   // --- from other threads ---
   Result<std::shared_ptr<store::ReplicaStore>> replica_store(const Uuid& vm);  // not_found when there is none
+  // The listed points of a replica, oldest first, as its disk has them: also one whose publication broke off.
+  // As they were known last when the disk cannot be asked; none when there is no store.
+  std::vector<RecoveryPoint> points(const Uuid& vm);
   std::shared_ptr<StagingSink> sink(const Uuid& vm);  // of the last begin; may be null
   const Progress& progress() const { return progress_; }
 

@@ -93,6 +93,15 @@ Result<std::shared_ptr<store::ReplicaStore>> Performer::replica_store(const Uuid
   return store;
 }
 
+std::vector<RecoveryPoint> Performer::points(const Uuid& vm) {
+  const auto store = replica_store(vm);
+  if (!store) return {};
+  if (const Status sure = (*store)->make_sure(); !sure)
+    log_warning("store", "the disk does not say what it holds",
+                {{"vm", (*store)->identity().name}, {"error", sure.error().text()}});
+  return (*store)->points();
+}
+
 // Idempotent: the primary repeats it when it does not know how it ended. A store of another set is replaced
 // as long as it holds no point. What a failure leaves is removed by the Retire that follows.
 Result<std::vector<std::string>> Performer::prepare_replica(Runtime& mine, const core::PrepareReplica& action,
@@ -228,10 +237,7 @@ void Performer::on(const State& state, const core::StopReceiving& action) {
         if (const auto store = replica_store(vm)) {
           if (const Status dropped = (*store)->drop_staging(); !dropped)
             log_warning("store", "an incomplete cycle stays", {{"error", dropped.error().text()}});
-          // The newest may be one whose publication broke off. What cannot be asked fails over to nothing.
-          if (const Status sure = (*store)->make_sure(); !sure)
-            log_warning("store", "the disk does not say what it holds", {{"error", sure.error().text()}});
-          stopped.points = (*store)->points();
+          stopped.points = points(vm);
         }
         return stopped;
       },

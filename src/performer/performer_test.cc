@@ -225,23 +225,25 @@ struct OneAction {
     state.phase = core::Phase::standby;
     state.directory = "/s/vm";
   }
+  Ports ports(core::Hypervisor& on) {
+    return {on,
+            world.connector,
+            files,
+            world.db,
+            world.clock,
+            world.ids,
+            {},
+            [this](const std::vector<std::string>&) -> Status {
+              return gives ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
+            }};
+  }
   core::Event perform(const core::Action& action) { return perform_all({action}).back(); }
   // One after the other, within one life of the performer; their ends.
   std::vector<core::Event> perform_all(const std::vector<core::Action>& actions) {
     std::promise<core::Event> ended;
     WorkerPools pools;
-    Performer performer(
-        Ports{hypervisor,
-              world.connector,
-              files,
-              world.db,
-              world.clock,
-              world.ids,
-              {},
-              [this](const std::vector<std::string>&) -> Status {
-                return gives ? Status() : fail(ErrorCode::not_available, "libvirt does not answer");
-              }},
-        pools.executors(), [&](const Uuid&, core::Event event) { ended.set_value(std::move(event)); });
+    Performer performer(ports(hypervisor), pools.executors(),
+                        [&](const Uuid&, core::Event event) { ended.set_value(std::move(event)); });
     performer.adopt(state);
     std::vector<core::Event> ends;
     for (const core::Action& action : actions) {
@@ -319,15 +321,7 @@ TEST(Performer, WhatNoWorkerIsThereToPrepareIsLeftAsItIs) {
   } workers;
   OneAction test;
   std::optional<core::PreparedReplica> end;
-  Performer performer(Ports{test.hypervisor,
-                            test.world.connector,
-                            test.files,
-                            test.world.db,
-                            test.world.clock,
-                            test.world.ids,
-                            {},
-                            {}},
-                      {workers, workers, workers},
+  Performer performer(test.ports(test.hypervisor), {workers, workers, workers},
                       [&](const Uuid&, core::Event event) { end = std::get<core::PreparedReplica>(event); });
   test.state.phase = core::Phase::preparing;
   performer.perform(test.state, test.prepare());
@@ -408,10 +402,9 @@ TEST(Performer, AGuestIsLeftWithTheNetworkSettingsOfTheLastAction) {
   OneAction test;
   LastFirst workers;
   std::vector<core::NetworkGiven> ends;
-  Performer performer(
-      Ports{guest, test.world.connector, test.files, test.world.db, test.world.clock, test.world.ids, {}, {}},
-      {workers, workers, workers},
-      [&](const Uuid&, core::Event event) { ends.push_back(std::get<core::NetworkGiven>(event)); });
+  Performer performer(test.ports(guest), {workers, workers, workers}, [&](const Uuid&, core::Event event) {
+    ends.push_back(std::get<core::NetworkGiven>(event));
+  });
   NicSettings card;
   card.mac = "52:54:00:ab:cd:ef";
   for (const char* address : {"192.0.2.7/24", "192.0.2.8/24"}) {
@@ -515,15 +508,7 @@ TEST(Performer, AStoreThatCouldNotBeOpenedIsOpenedLater) {
   ASSERT_TRUE(store::ReplicaStore::create(test.files, "/s/vm",
                                           {test.world.vm, "vm1", Uuid::random(), 1, {{"vda", 1 << 20}}}));
   WorkerPools pools;
-  Performer performer(Ports{test.hypervisor,
-                            test.world.connector,
-                            test.files,
-                            test.world.db,
-                            test.world.clock,
-                            test.world.ids,
-                            {},
-                            {}},
-                      pools.executors(), [](const Uuid&, core::Event) {});
+  Performer performer(test.ports(test.hypervisor), pools.executors(), [](const Uuid&, core::Event) {});
   test.files.judge([](store::CrashFiles::Operation, const std::string&) {
     return store::CrashFiles::Verdict{Error(ErrorCode::no_space, "no space left")};
   });

@@ -393,11 +393,11 @@ class Site:
         """The primary is between two cycles, with nothing left to do."""
         return self.wait_status("A", vm, lambda s: s["Phase"] == "idle" and not s.get("LastError"), timeout, "settled")
 
-    def replicated(self, name, cmdline="us=50000", **kw):
-        """A guest on A that writes, with a first point on B; between two cycles."""
+    def replicated(self, name, cmdline="us=50000", words=(), **kw):
+        """A guest on A that writes, with a first point on B; between two cycles. `words`: for `understudy enable`."""
         vm = self.a.define_guest(name, cmdline=cmdline, start=True, **kw)
         self.a.console(name).wait_for(r"^READY", 120)
-        self.enable(name)
+        self.enable(name, words=words)
         self.wait_point(vm)
         self.wait_settled(vm)
         return vm

@@ -16,11 +16,7 @@ BLOCK = 64 << 10
 
 @pytest.fixture(scope="module")
 def vm(site):
-    vm = site.a.define_guest(VM, disks=("48M", "32M"), cmdline="us=20000 churn=all", start=True)
-    site.a.console(VM).wait_for(r"^READY", 120)
-    site.enable(VM, words=("--history", 4))
-    site.wait_point(vm)
-    site.wait_settled(vm)
+    vm = site.replicated(VM, "us=20000 churn=all", ("--history", 4), disks=("48M", "32M"))
     yield vm
     site.a.virsh("destroy", VM, check=False)
 

@@ -27,11 +27,7 @@ def home():
 
 @pytest.fixture(scope="module")
 def vm(home):
-    vm = home.a.define_guest(VM, disks=("48M", "32M"), cmdline="us=20000 churn=all", start=True)
-    home.a.console(VM).wait_for(r"^READY", 120)
-    home.enable(VM, words=("--history", 4))
-    home.wait_point(vm)
-    home.wait_settled(vm)
+    vm = home.replicated(VM, "us=20000 churn=all", ("--history", 4), disks=("48M", "32M"))
     home.cli("A", "point", "create", VM)
     return vm
 
